@@ -1,0 +1,100 @@
+// Package behavior holds the prebuilt roles: what makes a bare instance a balancer, a web server, a database.
+//
+// A behavior has two halves. Traits are what provider, engine and controller know of it without running it.
+// Runner is what the agent does on the instance: install, configure, test before reload, check, stop.
+// A behavior is added by one folder and one line in the registry.
+package behavior
+
+import (
+	"context"
+	"io"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// Behavior is one prebuilt role.
+type Behavior interface {
+	Traits() Traits
+	// Validate checks the role's settings and adds nothing; errors name the attribute ("settings.memory_mb").
+	Validate(spec.Role) []spec.Problem
+	// Exports are the environment variables that instances of roles using this one receive, from who serves
+	// and the role's secret (DB_HOST, DB_PASSWORD, MEMCACHED_SERVERS). Never nil values.
+	Exports(role spec.Role, zone string, topo state.RoleTopology, secret map[string]string) map[string]string
+	// NewSecret makes the credentials that a role of this behavior needs, when it is first declared; nil for none.
+	NewSecret(spec.Role) map[string]string
+	// New makes the runner for this instance.
+	New(Instance) Runner
+}
+
+// Traits are a behavior's constants.
+type Traits struct {
+	Name        string
+	Description string
+	// Port is where it serves; 0 for none. HTTP tells whether that is HTTP.
+	Port int
+	HTTP bool
+	// Stateful: data belongs to the index; replaced end-first, in place, never launch-first. Volume is where its data is.
+	Stateful   bool
+	VolumePath string
+	// Settings are the names that spec.Role.Settings may hold, with a description and default each.
+	Settings []Setting
+	// Balances: it sends traffic to the roles it uses.
+	Balances bool
+	// Packages are Debian packages installed where the image lacks them.
+	Packages []string
+}
+
+// Setting documents one of a behavior's settings.
+type Setting struct {
+	Name, Default, Description string
+}
+
+// Instance is what a runner knows of where it runs.
+type Instance struct {
+	Assignment state.Assignment
+	Output     io.Writer // what a person should see of the boot: the last lines go into the report
+	Run        Commander
+	// Root prefixes every file that the runner writes; "/" on an instance, a scratch folder in tests.
+	Root string
+}
+
+// Commander runs programs; the agent's also reaps, logs and bounds them.
+type Commander interface {
+	// Run runs to the end and returns an error with the last lines of output if the exit status is not 0.
+	Run(ctx context.Context, name string, args ...string) error
+	// Start starts a service process that is meant to stay. It is restarted by nobody: exit shows in the check.
+	Start(ctx context.Context, name string, args ...string) (Process, error)
+}
+
+// Process is a service that was started.
+type Process interface {
+	Pid() int
+	// Done is closed at exit; Err is then its status.
+	Done() <-chan struct{}
+	Err() error
+	Signal(sig int) error
+}
+
+// Input is what a runner renders its configuration from.
+type Input struct {
+	Topology state.Topology
+	// Environment is the role's own, its secret one, and the exports of the roles used, merged in that order.
+	Environment map[string]string
+	// Secret is the role's own secret (a database's passwords).
+	Secret map[string]string
+	// ReleaseDir is the unpacked application release; empty for none.
+	ReleaseDir string
+}
+
+// Runner is called by the agent from one goroutine, except Check, which may run beside the others.
+type Runner interface {
+	// Setup installs, configures and starts; called once. Steps are told by step(name) for the boot report.
+	Setup(ctx context.Context, in Input, step func(name string)) error
+	// Apply takes over a changed input: render, test, reload. On error the former configuration is in force and serving.
+	Apply(ctx context.Context, in Input) error
+	// Check tells whether it serves; cheap, bounded by ctx.
+	Check(ctx context.Context) error
+	// Stop ends the service gracefully within ctx.
+	Stop(ctx context.Context) error
+}

@@ -1,0 +1,66 @@
+package spec
+
+// Role is a template of like servers and the envelope that their number stays in.
+type Role struct {
+	Farm     string `json:"farm"`
+	Name     string `json:"name"`     // DNS label
+	Behavior string `json:"behavior"` // a registered behavior: haproxy, apache, mysql, memcached, base
+	Min      int    `json:"min"`
+	Max      int    `json:"max"`
+
+	Image       string            `json:"image,omitempty"`       // platform image; empty: the farm's
+	Application string            `json:"application,omitempty"` // id of a farmhand_application
+	BootScript  string            `json:"boot_script,omitempty"` // runs as root after the behavior is set up and before it counts as serving; non-zero exit fails the boot
+	Environment map[string]string `json:"environment,omitempty"` // for scripts and the application
+	// Secrets names the environment variables whose values stand under state.SecretKey, never here.
+	Secrets []string `json:"secrets,omitempty"`
+	// SecretsVersion counts up when a secret value changes, so that a change is a new generation.
+	SecretsVersion int64 `json:"secrets_version,omitempty"`
+
+	// Uses are roles of the same farm (ids) whose addresses and credentials this role's instances are given:
+	// the servers that haproxy balances over, the mysql and memcached that an application talks to.
+	Uses []string `json:"uses,omitempty"`
+
+	// Settings of the behavior, by its own names (memory_mb, database, ...). Validated by the behavior.
+	Settings map[string]string `json:"settings,omitempty"`
+
+	HealthCheck HealthCheck `json:"health_check"`
+	Volume      *Volume     `json:"volume,omitempty"`
+
+	Drain         Duration `json:"drain"`          // from leaving DNS and balancers to termination
+	LaunchTimeout Duration `json:"launch_timeout"` // from the platform's call to serving
+	ScaleIn       string   `json:"scale_in"`       // victim order: "newest" or "oldest"
+}
+
+// ID is the role's id, "farm/role".
+func (r Role) ID() string { return r.Farm + "/" + r.Name }
+
+// HealthCheck is asked by the agent on its own instance, beside the behavior's own check.
+type HealthCheck struct {
+	HTTP *HTTPCheck `json:"http,omitempty"`
+	TCP  *TCPCheck  `json:"tcp,omitempty"`
+
+	Interval       Duration `json:"interval"`
+	Timeout        Duration `json:"timeout"`
+	UnhealthyAfter int      `json:"unhealthy_after"` // consecutive failures
+	Grace          Duration `json:"grace"`           // after it first served, failures do not count for so long
+	// SilentAfter is how long an agent may say nothing before its instance counts as lost.
+	SilentAfter Duration `json:"silent_after"`
+}
+
+// HTTPCheck passes on a status of 200 to 399.
+type HTTPCheck struct {
+	Path string `json:"path"`
+	Port int    `json:"port"` // 0: the behavior's
+}
+
+// TCPCheck passes when a connection opens.
+type TCPCheck struct {
+	Port int `json:"port"` // 0: the behavior's
+}
+
+// Volume is data that belongs to the role's index, not to the instance.
+type Volume struct {
+	Path      string `json:"path"`       // where it is mounted
+	OnDestroy string `json:"on_destroy"` // "delete" or "keep"
+}

@@ -1,0 +1,43 @@
+package state
+
+import "time"
+
+// Event is one line of the farm's history. Every one carries its reason.
+type Event struct {
+	ID       string    `json:"id"` // sorts by time
+	At       time.Time `json:"at"`
+	Farm     string    `json:"farm"`
+	Role     string    `json:"role,omitempty"`
+	Instance string    `json:"instance,omitempty"`
+	Kind     string    `json:"kind"`             // "launch", "running", "drain", "terminate", "gone", "failed", "scale-out", "hold", "adopt", "rollout", "sidecar", "dns", ...
+	Level    string    `json:"level"`            // "info", "warning", "error"
+	Reason   string    `json:"reason"`           // a sentence
+	Ledger   string    `json:"ledger,omitempty"` // id of the ledger record behind it
+}
+
+// Memory is what the engine remembers of a role from tick to tick. The engine alone reads and writes it.
+type Memory struct {
+	LastScaleOut time.Time `json:"last_scale_out,omitzero"`
+	LastScaleIn  time.Time `json:"last_scale_in,omitzero"`
+	Desired      int       `json:"desired"` // last decided number of servers, 0 before the first decision
+	// LaunchFailures are consecutive failed launches; RetryAt is when the next is allowed.
+	LaunchFailures int       `json:"launch_failures,omitempty"`
+	RetryAt        time.Time `json:"retry_at,omitzero"`
+	LastFailure    *Failure  `json:"last_failure,omitempty"`
+	// FailedGeneration is the generation that LaunchFailures is about; a new one starts afresh.
+	FailedGeneration string `json:"failed_generation,omitempty"`
+	// LowSince is since when every policy has wanted fewer servers, for the stabilisation window.
+	LowSince time.Time `json:"low_since,omitzero"`
+	// Recommended are recent recommendations, for the stabilisation window: the highest of the window counts.
+	Recommended []Recommendation `json:"recommended,omitempty"`
+	// Hold is the last stated reason for doing nothing, so that it is said once and not at every tick.
+	Hold string `json:"hold,omitempty"`
+	// Replaced are the times of recent replacements for bad health, for the healing budget.
+	Replaced []time.Time `json:"replaced,omitempty"`
+}
+
+// Recommendation is how many servers the policies asked for at a time.
+type Recommendation struct {
+	At time.Time `json:"at"`
+	N  int       `json:"n"`
+}

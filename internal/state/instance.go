@@ -1,0 +1,78 @@
+package state
+
+import "time"
+
+// Phase is a step in the life of an instance:
+// planned → launching → booting → running → draining → terminating → gone, and failed from any of the first three.
+type Phase string
+
+const (
+	Planned     Phase = "planned"     // the intent is written; the platform may or may not have been called
+	Launching   Phase = "launching"   // the platform accepted the call
+	Booting     Phase = "booting"     // the agent has reported
+	Running     Phase = "running"     // it serves
+	Draining    Phase = "draining"    // out of DNS and balancers, waiting
+	Terminating Phase = "terminating" // the platform was told to end it
+	Failed      Phase = "failed"      // it did not come up; its platform half is still to be ended
+	Gone        Phase = "gone"        // confirmed absent; never stored, the record is deleted
+)
+
+// Instance is the sidecar's record of one server. Key: InstanceKey(farm, Name()).
+type Instance struct {
+	Role       string    `json:"role"`
+	Index      int       `json:"index"`
+	Token      string    `json:"token"` // deterministic client token of the launch: the same intent, the same machine
+	Generation string    `json:"generation"`
+	Phase      Phase     `json:"phase"`
+	Since      time.Time `json:"since"`              // entered Phase
+	Created    time.Time `json:"created"`            // intent written
+	ServedAt   time.Time `json:"served_at,omitzero"` // first entered running
+	PlatformID string    `json:"platform_id,omitempty"`
+	Address    string    `json:"address,omitempty"`
+	Zone       string    `json:"zone,omitempty"`
+	Volume     string    `json:"volume,omitempty"`
+	Primary    bool      `json:"primary,omitempty"`
+	Reason     string    `json:"reason"` // why it was launched; while draining or later: why it ends
+	Failure    *Failure  `json:"failure,omitempty"`
+}
+
+// Name is "web-2".
+func (i Instance) Name() string { return InstanceName(i.Role, i.Index) }
+
+// Failure is why an instance did not come up or was given up.
+type Failure struct {
+	Step  string   `json:"step"`          // "launch", "packages", "configure", "boot script", "health check", ...
+	Error string   `json:"error"`         // cause
+	Log   []string `json:"log,omitempty"` // last lines that the step printed
+}
+
+// Address is the address of an index.
+type Address struct {
+	Address string `json:"address"`
+}
+
+// FarmEntry is the index entry of a farm.
+type FarmEntry struct {
+	Name    string    `json:"name"`
+	Sidecar string    `json:"sidecar"`
+	Created time.Time `json:"created"`
+}
+
+// Declared is a spec with the one thing that Terraform says of it at run time: that it is being destroyed.
+type Declared[T any] struct {
+	Spec     T    `json:"spec"`
+	Deleting bool `json:"deleting,omitempty"` // drain and end everything; the provider waits for that and deletes the key
+}
+
+// Runtime is where the farm can be reached.
+type Runtime struct {
+	Gateway    string    `json:"gateway"`    // host:port that instances use
+	Nameserver string    `json:"nameserver"` // host:port, UDP and TCP
+	Sidecar    string    `json:"sidecar"`    // holder
+	OpenedAt   time.Time `json:"opened_at"`
+}
+
+// Demand is the load on a role of a simulated farm, in the unit of load average: 6 over 3 servers is 2 on each.
+type Demand struct {
+	Load float64 `json:"load"`
+}

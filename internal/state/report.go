@@ -1,0 +1,59 @@
+package state
+
+import "time"
+
+// Report is what an agent says of its instance, every few seconds and at once when its health changes.
+type Report struct {
+	Instance string    `json:"instance"`
+	Token    string    `json:"token"` // of the Instance record: a report of an index's former holder is not this one's
+	At       time.Time `json:"at"`
+	Version  string    `json:"version"` // of the agent
+
+	Boot    Boot     `json:"boot"`
+	Checks  []Check  `json:"checks,omitempty"`
+	Samples []Sample `json:"samples,omitempty"` // oldest first, the last minute or two
+
+	// Applied is the store revision of the topology that the behavior last took over, and
+	// ApplyError why a later one was refused (it goes on serving on the former).
+	Applied    int64  `json:"applied"`
+	ApplyError string `json:"apply_error,omitempty"`
+}
+
+// Boot is how far setting up has come.
+type Boot struct {
+	Step   string   `json:"step"` // what it does now, or failed at
+	Done   bool     `json:"done"`
+	Failed string   `json:"failed,omitempty"` // the cause; final
+	Log    []string `json:"log,omitempty"`    // last lines printed
+}
+
+// Check is a health check's present state.
+type Check struct {
+	Name     string    `json:"name"` // "behavior", "http", "tcp"
+	OK       bool      `json:"ok"`   // passes: unhealthy_after not reached
+	Failures int       `json:"failures"`
+	Since    time.Time `json:"since"` // of OK's last change
+	Message  string    `json:"message,omitempty"`
+}
+
+// Sample is one measurement on an instance.
+type Sample struct {
+	At     time.Time `json:"at"`
+	Load1  float64   `json:"load1"`
+	Load5  float64   `json:"load5"`
+	Load15 float64   `json:"load15"`
+	CPU    float64   `json:"cpu"` // share of the instance's cores in use since the former sample, 0..1
+}
+
+// Serving tells whether the boot is done and every check passes.
+func (r Report) Serving() bool {
+	if !r.Boot.Done || r.Boot.Failed != "" {
+		return false
+	}
+	for _, c := range r.Checks {
+		if !c.OK {
+			return false
+		}
+	}
+	return true
+}

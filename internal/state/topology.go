@@ -1,0 +1,39 @@
+package state
+
+import "github.com/farmhand/terraform-provider-farmhand/internal/spec"
+
+// Topology is who serves now; agents render their configuration from it. Draining instances are already out.
+type Topology struct {
+	Farm  string                  `json:"farm"`
+	Zone  string                  `json:"zone"`
+	Roles map[string]RoleTopology `json:"roles"`
+}
+
+// RoleTopology is one role's part.
+type RoleTopology struct {
+	Behavior  string   `json:"behavior"`
+	Instances []Member `json:"instances"` // running ones by index
+}
+
+// Member is one serving instance.
+type Member struct {
+	Name    string `json:"name"`
+	Index   int    `json:"index"`
+	Address string `json:"address"`
+	Primary bool   `json:"primary,omitempty"`
+}
+
+// Assignment is what one instance is to be: everything its agent needs besides the topology. It holds no secret;
+// those are read from SecretKey of the role itself and of the roles that it uses.
+type Assignment struct {
+	Farm        string            `json:"farm"`
+	Zone        string            `json:"zone"`
+	Role        spec.Role         `json:"role"`
+	Index       int               `json:"index"`
+	Address     string            `json:"address"`
+	Token       string            `json:"token"`
+	Nameserver  string            `json:"nameserver"` // host:port of the farm's nameserver
+	Application *spec.Application `json:"application,omitempty"`
+	// Draining tells the agent that its instance is leaving: it fails its readiness and finishes what it has.
+	Draining bool `json:"draining,omitempty"`
+}
