@@ -13,6 +13,10 @@ type Topology struct {
 type RoleTopology struct {
 	Behavior  string   `json:"behavior"`
 	Instances []Member `json:"instances"` // running ones by index
+	// Settings are the role's settings and HealthPath the path of its HTTP health check ("" for none): what the
+	// instances of a role that uses this one need to know of it, since they cannot read its declaration.
+	Settings   map[string]string `json:"settings,omitempty"`
+	HealthPath string            `json:"health_path,omitempty"`
 }
 
 // Member is one serving instance.
