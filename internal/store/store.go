@@ -33,6 +33,18 @@ var (
 	ErrDenied = errors.New("not permitted")
 	// ErrIncompatible: the store was written by a newer version or is not a store at all; it is left untouched.
 	ErrIncompatible = errors.New("incompatible store")
+	// ErrInvalid: the key, prefix or value can never be taken as it stands.
+	ErrInvalid = errors.New("invalid")
+	// ErrUnavailable: the store could not be reached, or is locked; whether a write happened is not known. Try later.
+	ErrUnavailable = errors.New("store unavailable")
+	// ErrFull: there is no room for the write; nothing was written.
+	ErrFull = errors.New("disk full")
+	// ErrDamaged: a blob's bytes are not those that its name stands for.
+	ErrDamaged = errors.New("damaged")
+	// ErrClosed: the store was closed by its owner.
+	ErrClosed = errors.New("store is closed")
+	// ErrHeld: the lease is another's; see HeldError.
+	ErrHeld = errors.New("lease is held")
 )
 
 // Condition is what must hold of the key for a write to happen.
