@@ -1,0 +1,182 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Options say which sidecar is to run.
+type Options struct {
+	StateDir   string   // empty: StateDir()
+	Executable string   // copied into the state directory and run from there; empty: the running one
+	Version    string   // of Executable
+	Env        []string // beside the few variables that are passed on, "NAME=value"
+}
+
+// startPatience is how long a sidecar may take from exec to its first answer: it opens its store before.
+const startPatience = 20 * time.Second
+
+// Start makes sure that a sidecar of this executable and version runs, and returns when it answers. One of another
+// version is stopped first (instances live on, the new one adopts them); one of the same is left alone.
+// If it does not come up, the error ends in the last lines of its log. The sidecar outlives ctx and this process.
+func Start(ctx context.Context, opts Options) (Status, error) {
+	if err := opts.complete(); err != nil {
+		return Status{}, err
+	}
+	if err := EnsureStateDir(opts.StateDir); err != nil {
+		return Status{}, err
+	}
+	turn, err := takeTurn(ctx, opts.StateDir)
+	if err != nil {
+		return Status{}, err
+	}
+	defer turn.Close()
+
+	path, err := Install(opts.StateDir, opts.Executable, opts.Version)
+	if err != nil {
+		return Status{}, err
+	}
+	running, err := Find(ctx, opts.StateDir)
+	switch {
+	case err == nil && running.Version == opts.Version && running.Executable == path:
+		return running, nil
+	case err == nil:
+		if err := Stop(ctx, opts.StateDir); err != nil {
+			return Status{}, fmt.Errorf("replacing sidecar %s by %s: %w", running.Version, opts.Version, err)
+		}
+	case !errors.Is(err, ErrNotRunning):
+		return Status{}, fmt.Errorf("starting the sidecar: %w; end that process by hand", err)
+	}
+	return launch(ctx, path, opts)
+}
+
+func (o *Options) complete() (err error) {
+	if o.StateDir == "" {
+		if o.StateDir, err = StateDir(); err != nil {
+			return err
+		}
+	}
+	if o.Executable == "" {
+		if o.Executable, err = os.Executable(); err != nil {
+			return fmt.Errorf("finding the running executable: %w", err)
+		}
+	}
+	return nil
+}
+
+// takeTurn keeps two callers from starting at the same time.
+func takeTurn(ctx context.Context, stateDir string) (*os.File, error) {
+	for {
+		f, err := acquire(startPath(stateDir))
+		if !errors.Is(err, errLocked) {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for another start of the sidecar in %s: %w", stateDir, ctx.Err())
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// launch runs the copy, detached, and waits for its answer.
+func launch(ctx context.Context, path string, opts Options) (Status, error) {
+	log, err := os.OpenFile(LogPath(opts.StateDir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return Status{}, fmt.Errorf("opening the sidecar's log: %w", err)
+	}
+	defer log.Close()
+	var from int64
+	if info, err := log.Stat(); err == nil {
+		from = info.Size()
+	}
+
+	// Not CommandContext: ctx is a request's, and the sidecar outlives it.
+	cmd := exec.Command(path, "run", "--state-dir", opts.StateDir)
+	cmd.Dir = "/"
+	cmd.Env = append(environment(os.Environ()), opts.Env...)
+	cmd.Stdout, cmd.Stderr = log, log // files, not pipes: a pipe's dead reader would end it at its first line
+	detach(cmd)
+	if err := cmd.Start(); err != nil {
+		return Status{}, fmt.Errorf("starting the sidecar: %w", err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+
+	deadline := time.NewTimer(startPatience)
+	defer deadline.Stop()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		if s, err := Find(ctx, opts.StateDir); err == nil && s.PID == cmd.Process.Pid {
+			return s, nil
+		}
+		select {
+		case err := <-exited:
+			return Status{}, fmt.Errorf("the sidecar ended while starting (%v)%s", err, logTail(opts.StateDir, from))
+		case <-deadline.C:
+			_ = cmd.Process.Kill()
+			return Status{}, fmt.Errorf("the sidecar did not answer within %s%s", startPatience, logTail(opts.StateDir, from))
+		case <-ctx.Done():
+			// Nothing half-made stays behind: it has not answered, so that nobody counts on it.
+			_ = cmd.Process.Kill()
+			return Status{}, fmt.Errorf("starting the sidecar: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// passedOn are the variables that a sidecar has a use for. Terraform's and the cloud credentials of whoever applied
+// are not among them.
+var passedOn = []string{
+	"HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
+	"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION", "CONTAINER_HOST",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"GOCOVERDIR", "GOTRACEBACK",
+}
+
+func environment(from []string) []string {
+	var env []string
+	for _, kv := range from {
+		name, _, _ := strings.Cut(kv, "=")
+		ok := strings.HasPrefix(name, "FARMHAND_")
+		for _, p := range passedOn {
+			ok = ok || name == p
+		}
+		if ok {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// logTail is the end of what was logged since offset from, ready to end an error message.
+func logTail(stateDir string, from int64) string {
+	const maxBytes, maxLines = 8 << 10, 12
+	f, err := os.Open(LogPath(stateDir))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size()-from > maxBytes {
+		from = info.Size() - maxBytes
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, from, maxBytes))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if len(lines) > maxLines {
+		lines = lines[len(lines)-maxLines:]
+	}
+	if len(lines) == 1 && lines[0] == "" {
+		return fmt.Sprintf("; it logged nothing to %s", LogPath(stateDir))
+	}
+	return fmt.Sprintf("; the last lines of %s:\n%s", LogPath(stateDir), strings.Join(lines, "\n"))
+}
