@@ -42,7 +42,7 @@ in_apt() { apt-cache show "$1" >/dev/null 2>&1; }
 
 tools() {
 	missing=
-	for pair in curl:curl dig:bind9-dnsutils wrk:wrk git:git; do
+	for pair in curl:curl dig:bind9-dnsutils wrk:wrk jq:jq git:git; do
 		have "${pair%%:*}" || missing="$missing ${pair#*:}"
 	done
 	# shellcheck disable=SC2086 # a list of words

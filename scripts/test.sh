@@ -1,0 +1,49 @@
+#!/bin/sh
+# Runs the tests: `unit` needs neither engine nor CLI, `all` sets the machine up and runs everything, `long` gives the
+# randomised tests more rounds. Prints go test's own lines, and at the end which tests were skipped and why.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+what=${1:-all}
+
+# gotestsum runs go test and adds what go test keeps to itself: the skipped tests with their reasons.
+run_tests() {
+	format=$1
+	shift
+	go tool -modfile=tools/go.mod gotestsum --format "$format" --format-hide-empty-pkg -- -count=1 "$@"
+}
+packages() { go list ./... | grep -v -e /internal/e2e -e /internal/bench; }
+
+if [ "$what" = unit ]; then
+	# An address where nothing answers: tests that need an engine skip, also where there is one.
+	DOCKER_HOST=unix:///nonexistent/docker.sock
+	export DOCKER_HOST
+	unset TF_ACC
+	# shellcheck disable=SC2046 # a list of packages
+	run_tests standard-quiet $(packages)
+	exit
+fi
+
+scripts/setup.sh
+failed=
+
+say "test: unit tests and the contract suites, with the acceptance tests on $(find_cli)"
+TF_ACC=1
+TF_ACC_TERRAFORM_PATH=$(find_cli)
+export TF_ACC TF_ACC_TERRAFORM_PATH
+case $TF_ACC_TERRAFORM_PATH in
+*tofu) export TF_ACC_PROVIDER_HOST=registry.opentofu.org ;;
+esac
+[ "$what" = long ] && export FARMHAND_TEST_LONG=1 RAPID_CHECKS=2000
+go vet ./... || failed="$failed vet"
+# shellcheck disable=SC2046 # a list of packages
+run_tests standard-quiet -timeout 15m $(packages) || failed="$failed unit"
+
+say "test: end to end, examples/lamp on containers"
+FARMHAND_E2E=1
+FARMHAND_E2E_CLI=$TF_ACC_TERRAFORM_PATH
+export FARMHAND_E2E FARMHAND_E2E_CLI
+run_tests standard-verbose -timeout 15m ./internal/e2e || failed="$failed end-to-end"
+
+[ -z "$failed" ] || die "test: failed:$failed"
+say "test: all passed, except the skipped ones listed above, if any"
