@@ -17,8 +17,12 @@ type View struct {
 	Farm spec.Farm
 	// Deleting: the farm is being destroyed; every role is then deleting.
 	Deleting bool
-	// MachinesListed is false when the platform could not be asked: then nothing counts as gone.
+	// MachinesListed is false when the platform could not be asked: then nothing counts as gone, and nothing is launched.
 	MachinesListed bool
+	// Listening is since when agents have been able to report without a break: when the gateway was opened, or
+	// when the sidecar woke up after a pause in its ticks. An agent's silence is counted from then at the
+	// earliest, so that a sidecar that comes back does not take its own absence for theirs. Zero: long ago.
+	Listening time.Time
 	Roles          []Role
 	// Strays are machines tagged with the farm that no record knows.
 	Strays []Machine
@@ -85,13 +89,14 @@ type Outcome struct {
 // Action is what a Decision does.
 type Action string
 
+// What each does to the record, besides what it does to the machine, is said here once: the controller does both.
 const (
-	Launch    Action = "launch"    // write the intent for Index, then call the platform
+	Launch    Action = "launch"    // write the intent for Index (phase planned), then call the platform; when it accepts: launching. A refusal that no repetition mends (ErrInvalid, ErrCapacity): phase failed with the Failure
 	Relaunch  Action = "relaunch"  // the intent stands but the platform has no machine for it: call again with the same token
-	Move      Action = "move"      // the record enters Phase
-	Drain     Action = "drain"     // out of topology and DNS; then wait
-	Terminate Action = "terminate" // end the machine
-	Forget    Action = "forget"    // confirmed gone: delete the record, the index is free
+	Move      Action = "move"      // the record enters Phase; with running, ServedAt is set if it is zero; with failed, Failure
+	Drain     Action = "drain"     // the record enters draining: out of topology and DNS; then wait
+	Terminate Action = "terminate" // end the machine; the record enters terminating, unless it has failed. Repeated every tick until the machine is absent
+	Forget    Action = "forget"    // confirmed gone, or stopped for good: delete the record, the index is free
 	Reap      Action = "reap"      // end a machine that no record knows
 	Note      Action = "note"      // nothing is done; the reason is worth a line in the events
 )
@@ -106,7 +111,8 @@ type Decision struct {
 	Phase      state.Phase    `json:"phase,omitempty"`      // of a move
 	Machine    string         `json:"machine,omitempty"`    // platform id, of terminate and reap
 	Failure    *state.Failure `json:"failure,omitempty"`
-	// Kind is the event's kind and Level its level; see state.Event.
+	// Kind is the event's kind and Level its level; see state.Event. No kind: a step repeated or too small for an
+	// event of its own.
 	Kind   string `json:"kind"`
 	Level  string `json:"level"`
 	Reason string `json:"reason"` // a sentence for a tired person

@@ -26,6 +26,19 @@ type Memory struct {
 	LastFailure    *Failure  `json:"last_failure,omitempty"`
 	// FailedGeneration is the generation that LaunchFailures is about; a new one starts afresh.
 	FailedGeneration string `json:"failed_generation,omitempty"`
+	// FailedAt is when the last launch failed, and FailedInstance what it was.
+	FailedAt       time.Time `json:"failed_at,omitzero"`
+	FailedInstance string    `json:"failed_instance,omitempty"`
+	// Counted are the tokens of failed instances still on record that LaunchFailures already holds.
+	Counted []string `json:"counted,omitempty"`
+	// Ending are machines told to end whose records are gone already, so that they surprise nobody.
+	Ending []string `json:"ending,omitempty"`
+	// BurstSince and BurstFrom are when the present burst of scaling out began and from how many servers, for the rate limit.
+	BurstSince time.Time `json:"burst_since,omitzero"`
+	BurstFrom  int       `json:"burst_from,omitempty"`
+	// GrownBy is the policy that last scaled out and what it had measured.
+	GrownBy    string  `json:"grown_by,omitempty"`
+	GrownValue float64 `json:"grown_value,omitempty"`
 	// LowSince is since when every policy has wanted fewer servers, for the stabilisation window.
 	LowSince time.Time `json:"low_since,omitzero"`
 	// Recommended are recent recommendations, for the stabilisation window: the highest of the window counts.
