@@ -62,6 +62,8 @@ type FarmEntry struct {
 type Declared[T any] struct {
 	Spec     T    `json:"spec"`
 	Deleting bool `json:"deleting,omitempty"` // drain and end everything; the provider waits for that and deletes the key
+	// Ended is set by the sidecar when nothing is left of what Deleting asked to end.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // Runtime is where the farm can be reached.
