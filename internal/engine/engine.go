@@ -23,7 +23,7 @@ type View struct {
 	// when the sidecar woke up after a pause in its ticks. An agent's silence is counted from then at the
 	// earliest, so that a sidecar that comes back does not take its own absence for theirs. Zero: long ago.
 	Listening time.Time
-	Roles          []Role
+	Roles     []Role
 	// Strays are machines tagged with the farm that no record knows.
 	Strays []Machine
 }
