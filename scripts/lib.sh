@@ -26,7 +26,11 @@ find_cli() {
 engine_sockets() {
 	case ${DOCKER_HOST:-} in
 	unix://*) say "${DOCKER_HOST#unix://}" ;;
-	"") printf '%s\n' /var/run/docker.sock "${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/podman/podman.sock" /run/podman/podman.sock ;;
+	"")
+		printf '%s\n' /var/run/docker.sock /run/podman/podman.sock
+		[ -z "${XDG_RUNTIME_DIR:-}" ] || printf '%s\n' "$XDG_RUNTIME_DIR/podman/podman.sock" "$XDG_RUNTIME_DIR/docker.sock"
+		printf '%s\n' "$HOME/.docker/run/docker.sock" "$HOME/.docker/desktop/docker.sock"
+		;;
 	esac
 }
 
