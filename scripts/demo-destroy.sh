@@ -1,16 +1,15 @@
 #!/bin/bash
-# `make demo-destroy`: ends the demo's farm, its network, its volumes and the sidecar.
+# `make demo-destroy`: ends the demo's farm, its network, its volumes and, if it keeps no other farm, the sidecar.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-state=examples/lamp/terraform.tfstate
-[ -f "$state" ] || die "demo-destroy: there is no demo farm here ($state does not exist)"
+keep=$(state_dir)/demo
+[ -f "$keep/terraform.tfstate" ] || die "demo-destroy: there is no demo farm ($keep/terraform.tfstate does not exist)"
 cli=$(find_cli) || die "demo-destroy: neither terraform nor tofu is here: run scripts/setup.sh"
 [ -x bin/terraform-provider-farmhand ] || make -s build
 use_built_provider
 
-platform=$(cat bin/demo.platform 2>/dev/null || echo docker)
-"$cli" -chdir=examples/lamp destroy -auto-approve -input=false -compact-warnings -var "platform=$platform"
-rm -f "$state" "$state.backup" bin/demo.platform
+"$cli" -chdir=examples/lamp destroy -state="$keep/terraform.tfstate" -var-file="$keep/demo.tfvars" -auto-approve -input=false -compact-warnings
+rm -rf "$keep"
 say "demo-destroy: the farm is gone"

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
+	"github.com/farmhand/terraform-provider-farmhand/internal/e2e/live"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// patience is how long the tests wait for what a farm does in seconds: a busy machine is no failure.
+const patience = 3 * time.Minute
+
+// subnets are the tests' own, a farm's each; 10.201 is away from the engines' defaults and from the demo's.
+var subnets = []string{"10.201.7.0/27", "10.201.7.32/27", "10.201.7.64/27", "10.201.7.96/27"}
+
+// world is what all tests of a run share: the binaries, the CLI and the engine.
+type world struct {
+	bin, cli string
+	engine   *live.Engine
+}
+
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "fh-bin-")
+	if err != nil {
+		return "", err
+	}
+	return dir, live.Build(context.Background(), dir)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := built(); os.Getenv("FARMHAND_E2E") != "" && dir != "" {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// enter skips the test where it cannot run, saying why.
+func enter(t *testing.T) world {
+	t.Helper()
+	if os.Getenv("FARMHAND_E2E") == "" {
+		t.Skip("end-to-end tests run with FARMHAND_E2E=1, as make test does")
+	}
+	cli, err := live.FindCLI()
+	if err != nil {
+		t.Skip("no Terraform: " + err.Error())
+	}
+	engine, err := live.OpenEngine(t.Context())
+	if err != nil {
+		t.Skip("no container engine: " + err.Error())
+	}
+	t.Cleanup(func() { _ = engine.Close() })
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return world{bin, cli, engine}
+}
+
+// stateDir makes a state directory whose sidecar is stopped at the end of the test, whatever became of it.
+// It is not t.TempDir: a unix socket's path must be short.
+func stateDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fh-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			if log, err := os.ReadFile(daemon.LogPath(dir)); err == nil {
+				lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+				t.Logf("the sidecar's last lines:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
+			}
+		}
+		if err := daemon.Stop(context.Background(), dir); err != nil {
+			t.Logf("stopping the sidecar: %v", err)
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return dir
+}
+
+// farm prepares a farm of its own; what is left of it is removed at the end of the test.
+func (w world) farm(t *testing.T, name, subnet, stateDir string) *live.Farm {
+	t.Helper()
+	name = fmt.Sprintf("%s-%d", name, os.Getpid()%10000)
+	f := &live.Farm{
+		Name: name, Subnet: subnet, Platform: "docker", StateDir: stateDir,
+		Dir: t.TempDir(), Bin: w.bin, CLI: w.cli,
+	}
+	t.Cleanup(func() {
+		if err := w.engine.Clear(context.Background(), name); err != nil {
+			t.Logf("clearing farm %s: %v", name, err)
+		}
+	})
+	return f
+}
+
+// must fails the test unless err is nil.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for something that the farm does by itself.
+func eventually(t *testing.T, what string, ask func(context.Context) (done bool, status string)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, fmt.Errorf("not within %s: %s", patience, what))
+	defer cancel()
+	must(t, live.Until(ctx, 200*time.Millisecond, ask))
+}
+
+// running asks whether exactly n instances of a role run and none is in another phase.
+func running(t *testing.T, record *live.Record, farm, role string, n int) func(context.Context) (bool, string) {
+	return func(ctx context.Context) (bool, string) {
+		instances, err := record.Instances(ctx, farm, role)
+		if err != nil {
+			return false, err.Error()
+		}
+		var status []string
+		done := len(instances) == n
+		for _, i := range instances {
+			done = done && i.Phase == state.Running
+			status = append(status, fmt.Sprintf("%s %s (%s)", i.Name(), i.Phase, i.Reason))
+		}
+		return done, strings.Join(status, ", ")
+	}
+}
+
+// alive are the processes that run from or in a folder: those whose command line names it.
+func alive(dir string) []string {
+	var found []string
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err == nil && strings.Contains(string(b), dir) {
+			found = append(found, strings.ReplaceAll(strings.TrimRight(string(b), "\x00"), "\x00", " "))
+		}
+	}
+	return found
+}
