@@ -57,6 +57,8 @@ type Instance struct {
 	Run        Commander
 	// Root prefixes every file that the runner writes; "/" on an instance, a scratch folder in tests.
 	Root string
+	// Traits finds the traits of any behavior by its name: a balancer asks which of the roles it uses speak HTTP.
+	Traits func(name string) (Traits, bool)
 }
 
 // Commander runs programs; the agent's also reaps, logs and bounds them.

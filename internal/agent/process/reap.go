@@ -1,0 +1,66 @@
+package process
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// reapPause gathers a burst of deaths into one look at /proc.
+const reapPause = 50 * time.Millisecond
+
+// Reap buries orphans until ctx ends: processes whose parent died and that process 1 inherited. Call it where the
+// agent is process 1 (or a subreaper), once.
+//
+// It must not take a child's status away from the goroutine that waits for it, as wait4(-1) would. So it looks for
+// zombies by name in /proc, leaves the table's own alone, and waits for the others one by one.
+func (t *Table) Reap(ctx context.Context) {
+	died := make(chan os.Signal, 1)
+	signal.Notify(died, syscall.SIGCHLD)
+	defer signal.Stop(died)
+	for {
+		t.reapOrphans()
+		select {
+		case <-ctx.Done():
+			return
+		case <-died:
+		case <-time.After(10 * time.Second): // signals coalesce; none is lost for longer than this
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(reapPause):
+		}
+	}
+}
+
+// reapOrphans returns how many it buried.
+func (t *Table) reapOrphans() int {
+	t.starting.Lock()
+	defer t.starting.Unlock()
+	procs, err := procfs.AllProcs()
+	if err != nil {
+		return 0
+	}
+	self, buried := os.Getpid(), 0
+	for _, p := range procs {
+		stat, err := p.Stat()
+		if err != nil || stat.State != "Z" || stat.PPID != self || t.owns(p.PID) {
+			continue
+		}
+		if pid, err := syscall.Wait4(p.PID, nil, syscall.WNOHANG, nil); err == nil && pid == p.PID {
+			buried++
+		}
+	}
+	return buried
+}
+
+func (t *Table) owns(pid int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.own[pid]
+}
