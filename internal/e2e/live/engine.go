@@ -70,6 +70,23 @@ func (e *Engine) Running(ctx context.Context, farm string) (map[string]string, e
 	return ids, nil
 }
 
+// PIDs are the process ids, on the engine's machine, of the first process of each of the farm's running containers.
+func (e *Engine) PIDs(ctx context.Context, farm string) (map[string]int, error) {
+	containers, err := e.Running(ctx, farm)
+	if err != nil {
+		return nil, err
+	}
+	pids := map[string]int{}
+	for name, id := range containers {
+		c, err := e.c.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err != nil {
+			return nil, err
+		}
+		pids[name] = c.Container.State.Pid
+	}
+	return pids, nil
+}
+
 // Kill kills a container as `docker kill` does.
 func (e *Engine) Kill(ctx context.Context, id string) error {
 	_, err := e.c.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
