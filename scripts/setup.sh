@@ -65,6 +65,13 @@ go_toolchain() {
 	ready=false
 }
 
+# mount_cgroups does what an init system would have done: the engine needs control groups.
+mount_cgroups() {
+	grep -q '^[^ ]* /sys/fs/cgroup' /proc/mounts && return
+	have cgroupfs-mount || install cgroupfs-mount || return 0
+	cgroupfs-mount || true # dockerd says what it misses
+}
+
 # start_engine starts an installed dockerd: by systemd where that runs, else on its own, off this terminal.
 start_engine() {
 	engine_pid=
@@ -74,6 +81,7 @@ start_engine() {
 		log="journalctl -u docker"
 	else
 		log=/var/log/dockerd.log
+		mount_cgroups
 		say "set-up: starting Docker's engine (dockerd, log $log)"
 		mkdir -p "$(dirname "$log")"
 		setsid dockerd >"$log" 2>&1 </dev/null &

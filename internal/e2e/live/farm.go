@@ -54,7 +54,7 @@ func Build(ctx context.Context, dir string) error {
 		return err
 	}
 	for name, pkg := range map[string]string{"terraform-provider-farmhand": ".", "farmhand": "./sidecar/farmhand"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(dir, name), pkg)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(dir, name), pkg)
 		cmd.Dir = project
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
