@@ -1,0 +1,73 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+)
+
+// adopt connects records with the machines that carry their token: a sidecar that was killed between the platform's
+// call and the note of its answer left such a pair. At the first tick of a run it says that the farm was taken over.
+func (k *keeper) adopt(ctx context.Context, s *sight) error {
+	alive := 0
+	for name, rec := range s.records {
+		if rec.machine == nil || rec.machine.Status == platform.Stopped {
+			continue
+		}
+		alive++
+		if rec.PlatformID != "" || rec.Phase != state.Planned && rec.Phase != state.Launching {
+			continue
+		}
+		err := k.update(ctx, s, name, func(i *state.Instance) {
+			accepted(i, *rec.machine, s)
+		})
+		if err != nil && !errors.Is(err, store.ErrConflict) { // conflict: the launch's own goroutine was faster
+			return fmt.Errorf("adopting %s: %w", name, err)
+		}
+	}
+	if k.takenOver {
+		return nil
+	}
+	k.takenOver = true
+	return k.event(ctx, state.Event{Kind: "sidecar", Level: "info",
+		Reason: fmt.Sprintf("sidecar %s took over, %s adopted", k.opts.Holder, count(alive, "instance"))})
+}
+
+// accepted notes on a record that the platform has its machine.
+func accepted(i *state.Instance, m platform.Machine, s *sight) {
+	i.PlatformID, i.Zone = m.ID, m.Zone
+	if m.Address != "" {
+		i.Address = m.Address
+	}
+	if i.Phase == state.Planned {
+		i.Phase, i.Since = state.Launching, s.now
+	}
+}
+
+// update changes a record in the store and in what the tick has seen. ErrConflict if it changed since.
+func (k *keeper) update(ctx context.Context, s *sight, name string, change func(*state.Instance)) error {
+	rec := s.records[name]
+	if rec == nil {
+		return fmt.Errorf("%s: %w", name, store.ErrNotFound)
+	}
+	i := rec.Instance
+	change(&i)
+	revision, err := store.PutJSON(ctx, k.store, state.InstanceKey(k.farm, name), i, store.If(store.At(rec.revision)))
+	if err != nil {
+		return err
+	}
+	rec.Instance, rec.revision = i, revision
+	return nil
+}
+
+// count is "1 instance", "3 instances".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

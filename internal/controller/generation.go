@@ -1,0 +1,61 @@
+package controller
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+)
+
+// Generation names what an instance of the role is made from: a hash of image, behavior, settings, boot script,
+// environment, version of the secrets, application release and volume path. Two roles with the same generation make
+// like instances; a change of it means replacing them. Envelope, policies, health check and who is used are not in
+// it: those are changed on running instances. app is the role's application, nil for none.
+func Generation(farm spec.Farm, role spec.Role, app *spec.Application, traits behavior.Traits) string {
+	made := struct {
+		Image          string            `json:"image"`
+		Behavior       string            `json:"behavior"`
+		Settings       map[string]string `json:"settings,omitempty"`
+		BootScript     string            `json:"boot_script"`
+		Environment    map[string]string `json:"environment,omitempty"`
+		Secrets        []string          `json:"secrets,omitempty"`
+		SecretsVersion int64             `json:"secrets_version"`
+		Release        string            `json:"release"`
+		DocumentRoot   string            `json:"document_root"`
+		VolumePath     string            `json:"volume_path"`
+	}{
+		Image: imageOf(farm, role), Behavior: role.Behavior, Settings: role.Settings, BootScript: role.BootScript,
+		Environment: role.Environment, Secrets: role.Secrets, SecretsVersion: role.SecretsVersion,
+		VolumePath: volumePath(role, traits),
+	}
+	if app != nil {
+		made.Release, made.DocumentRoot = app.Release, app.DocumentRoot
+	}
+	b, err := json.Marshal(made) // maps are written in the order of their keys
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6])
+}
+
+// imageOf is the image that the role's instances are made from.
+func imageOf(farm spec.Farm, role spec.Role) string {
+	if role.Image == "" && farm.Docker != nil {
+		return farm.Docker.Image
+	}
+	return role.Image
+}
+
+// volumePath is where an index's volume is mounted; "" for a role without volumes.
+func volumePath(role spec.Role, traits behavior.Traits) string {
+	switch {
+	case role.Volume != nil && role.Volume.Path != "":
+		return role.Volume.Path
+	case role.Volume != nil || traits.Stateful:
+		return traits.VolumePath
+	}
+	return ""
+}
