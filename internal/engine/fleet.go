@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// keepFleet brings a role of interchangeable servers to its number. Whoever is to go, goes after its replacement
+// serves: the chosen sick and the servers of an older generation are replaced launch first.
+//
+// Three numbers say it all: there shall be desired servers; the chosen sick are not counted; one more may come while
+// a generation is rolled out.
+func (p *pass) keepFleet() {
+	desired := p.account.Desired
+	p.cancelSuperseded()
+	surge, rollout := p.surge()
+
+	have := p.count(serving, sick, coming) - p.chosen()
+	if have < desired+surge {
+		allowed, why := p.mayLaunch(desired + surge - have)
+		p.launch(allowed, desired, rollout && have >= desired)
+		p.explainLaunches(desired+surge-have, allowed, why)
+	} else {
+		p.mayLaunch(0)
+	}
+	if have > desired+surge {
+		p.cancel(have - desired - surge)
+	}
+
+	// What serves beyond the number goes. The chosen sick go once enough serve without them.
+	up := p.count(serving, sick) - p.chosen()
+	if up >= desired {
+		for i := range p.members {
+			if m := &p.members[i]; m.chosen && m.standing == sick {
+				p.replaced()
+				p.leave(m, "it is replaced: "+m.ailment.reason)
+			}
+		}
+	}
+	for up > desired {
+		v := p.victim()
+		if v == nil {
+			break
+		}
+		p.leave(v, p.whyVictim(v, desired))
+		up--
+	}
+}
+
+// launch plans n servers at the lowest free indexes.
+func (p *pass) launch(n, desired int, rollout bool) {
+	taken := p.takenIndexes()
+	for range n {
+		index := p.freeIndex(taken)
+		taken[index] = true
+		name := state.InstanceName(p.role.Spec.Name, index)
+		p.decide(Decision{
+			Action: Launch, Instance: name, Index: index, Generation: p.role.Generation, Kind: "launch",
+			Reason: fmt.Sprintf("launching %s: %s", name, p.reasonToLaunch(desired, rollout)),
+		})
+	}
+}
+
+// reasonToLaunch is the most telling one: what was lost or is sick, then why the number is what it is.
+func (p *pass) reasonToLaunch(desired int, rollout bool) string {
+	if len(p.lost) > 0 {
+		why := p.lost[0]
+		p.lost = p.lost[1:]
+		return why
+	}
+	if rollout {
+		return fmt.Sprintf("generation %s is rolled out, one server at a time", short(p.role.Generation))
+	}
+	for i := range p.members {
+		if m := &p.members[i]; m.chosen && m.standing == sick && !m.old {
+			return fmt.Sprintf("to replace %s: %s", m.Name(), m.ailment.reason)
+		}
+	}
+	for i := range p.members {
+		if m := &p.members[i]; m.chosen && m.standing == sick {
+			return fmt.Sprintf("to replace %s: %s", m.Name(), m.ailment.reason)
+		}
+	}
+	if desired > p.role.Memory.Desired && p.account.Reason != "" {
+		return p.account.Reason
+	}
+	have := p.count(serving, sick, coming)
+	return fmt.Sprintf("role %s is to have %s and has %d", p.role.Spec.Name, servers(desired), have)
+}
+
+// cancel ends n of those that are still coming up, the youngest first: they serve nobody yet.
+func (p *pass) cancel(n int) {
+	var young []*member
+	for i := range p.members {
+		if m := &p.members[i]; m.standing == coming {
+			young = append(young, m)
+		}
+	}
+	slices.SortFunc(young, func(a, b *member) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Index, a.Index))
+	})
+	for _, m := range young[:min(n, len(young))] {
+		p.abandon(m, "it is not needed any more")
+	}
+}
+
+// cancelSuperseded ends what is coming up from an older generation: it would be replaced as soon as it served, and
+// if that generation was broken it never would.
+func (p *pass) cancelSuperseded() {
+	for i := range p.members {
+		if m := &p.members[i]; m.standing == coming && m.old {
+			p.abandon(m, "a newer generation was declared before it served")
+		}
+	}
+}
+
+// abandon ends an instance that has not served.
+func (p *pass) abandon(m *member, why string) {
+	if p.absent(m) {
+		if m.Phase != state.Planned || p.since(m.Since) > relaunchAfter { // else its launch may be under way
+			p.forget(m, why)
+		}
+		return
+	}
+	p.terminate(m, "terminate", fmt.Sprintf("%s ends before it served: %s", m.Name(), why))
+}
+
+func short(generation string) string {
+	if len(generation) > 8 {
+		return generation[:8]
+	}
+	return orElse(generation, "(none)")
+}

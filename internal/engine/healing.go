@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// Limits of healing.
+const (
+	// replaceShare of a role may be under replacement for bad health at once, and always one.
+	replaceShare = 0.1
+	// doubtShare of a role turning bad by one signal is more likely the signal's fault than the servers'.
+	doubtShare = 0.5
+	// doubtAtLeast: one server alone cannot be a majority of anything.
+	doubtAtLeast = 2
+)
+
+// silence is the signal of an agent that does not report; the others are the names of checks.
+const silence = "silence"
+
+// ailment is what is wrong with a server that runs.
+type ailment struct {
+	signals []string  // the check or checks that fail, or silence
+	since   time.Time // the earliest
+	reason  string
+}
+
+// farmFellSilent tells whether most agents of the farm, of whatever role, are silent at once: what they report to is
+// at fault then, not they. It speaks up for roles of one server too.
+func farmFellSilent(passes []*pass) bool {
+	all, silent := 0, 0
+	for _, p := range passes {
+		for i := range p.members {
+			if m := &p.members[i]; m.standing == serving {
+				all++
+				if quiet, _ := p.silentSince(m); quiet {
+					silent++
+				}
+			}
+		}
+	}
+	return suspicious(silent, all)
+}
+
+func suspicious(bad, all int) bool {
+	return bad >= doubtAtLeast && float64(bad) > doubtShare*float64(all)
+}
+
+// silentSince tells whether the agent has been silent for too long, and since when.
+func (p *pass) silentSince(m *member) (bool, time.Time) {
+	heard := m.ServedAt
+	if heard.IsZero() {
+		heard = m.Since
+	}
+	if m.Report != nil && m.Report.At.After(heard) {
+		heard = m.Report.At
+	}
+	if p.view.Listening.After(heard) {
+		heard = p.view.Listening
+	}
+	return p.since(heard) > p.role.Spec.HealthCheck.SilentAfter.Std(), heard
+}
+
+// examine tells what is wrong with a server that should serve.
+func (p *pass) examine(m *member) (ailment, bool) {
+	if quiet, since := p.silentSince(m); quiet {
+		return ailment{[]string{silence}, since, fmt.Sprintf("its agent has been silent for %s", brief(p.since(since)))}, true
+	}
+	r := m.Report
+	if r == nil || m.Phase != state.Running { // not heard yet, or moved to running at this tick
+		return ailment{}, false
+	}
+	if !m.ServedAt.IsZero() && p.since(m.ServedAt) < p.role.Spec.HealthCheck.Grace.Std() {
+		return ailment{}, false
+	}
+	var a ailment
+	add := func(signal string, since time.Time, reason string) {
+		if len(a.signals) == 0 || since.Before(a.since) {
+			a.since = since
+		}
+		if len(a.signals) == 0 {
+			a.reason = reason
+		}
+		a.signals = append(a.signals, signal)
+	}
+	if r.Boot.Failed != "" || !r.Boot.Done {
+		add("boot", m.Since, fmt.Sprintf("its agent sets it up anew and is at step %q %s", r.Boot.Step, r.Boot.Failed))
+	}
+	for _, c := range r.Checks {
+		if !c.OK {
+			add(c.Name, c.Since, fmt.Sprintf("check %q has failed %d times, for %s: %s", c.Name, c.Failures, brief(p.since(c.Since)), orElse(c.Message, "no message")))
+		}
+	}
+	return a, len(a.signals) > 0
+}
+
+// diagnose finds the sick and chooses whose turn it is to be replaced. Those not chosen keep counting as capacity:
+// they limp, but they are there. deaf is farmFellSilent.
+func (p *pass) diagnose(deaf bool) {
+	if p.ending() {
+		return
+	}
+	all := p.count(serving)
+	bySignal := map[string]int{}
+	var ill []*member
+	for i := range p.members {
+		m := &p.members[i]
+		if m.standing != serving {
+			continue
+		}
+		a, is := p.examine(m)
+		if !is {
+			continue
+		}
+		m.standing, m.ailment = sick, a
+		ill = append(ill, m)
+		for _, s := range a.signals {
+			bySignal[s]++
+		}
+	}
+	if len(ill) == 0 {
+		return
+	}
+	// The longest ill first; a stable order, so that the same one stays chosen until it is replaced.
+	slices.SortFunc(ill, func(a, b *member) int {
+		return cmp.Or(a.ailment.since.Compare(b.ailment.since), cmp.Compare(a.Index, b.Index))
+	})
+	turn := max(1, int(replaceShare*float64(all)))
+	if signal := p.doubted(ill, bySignal, all, deaf); signal != "" {
+		turn -= p.recentlyReplaced()
+		if p.role.Stateful {
+			turn = 0 // ending a healthy database on a mistaken signal is worse than waiting
+		}
+		p.holdForDoubt(signal, bySignal[signal], all, max(0, turn))
+	}
+	for _, m := range ill[:min(max(0, turn), len(ill))] {
+		m.chosen = true
+	}
+}
+
+// doubted is the signal that so many turned bad by that it is not believed, or empty.
+func (p *pass) doubted(ill []*member, bySignal map[string]int, all int, deaf bool) string {
+	for _, m := range ill {
+		for _, s := range m.ailment.signals {
+			if suspicious(bySignal[s], all) || s == silence && deaf {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+func (p *pass) holdForDoubt(signal string, bad, all, turn int) {
+	what, look := fmt.Sprintf("fail check %q", signal), "the check, and what all of them depend on"
+	if signal == silence {
+		what, look = "have fallen silent", "the network between them and the sidecar"
+	}
+	then := "none is replaced for it meanwhile"
+	if turn > 0 {
+		then = fmt.Sprintf("no more than %d is replaced per boot time meanwhile", turn)
+	}
+	p.hold("doubt:"+signal, warning, fmt.Sprintf("%d of the %s of role %s %s at once: that is more likely %s than the servers themselves; %s",
+		bad, servers(all), p.role.Spec.Name, what, look, then), nil)
+}
+
+// recentlyReplaced counts replacements for bad health within the last boot time.
+func (p *pass) recentlyReplaced() int {
+	n := 0
+	for _, at := range p.memory.Replaced {
+		if p.since(at) < p.bootTime() {
+			n++
+		}
+	}
+	return n
+}
+
+// replaced records a replacement for bad health.
+func (p *pass) replaced() {
+	var kept []time.Time
+	for _, at := range p.memory.Replaced {
+		if p.since(at) < p.bootTime() {
+			kept = append(kept, at)
+		}
+	}
+	p.memory.Replaced = append(kept, p.now)
+}
+
+// bootTime is the longest that one of the role's servers took to serve; the launch timeout while none has.
+func (p *pass) bootTime() time.Duration {
+	var longest time.Duration
+	for i := range p.members {
+		if m := &p.members[i]; !m.ServedAt.IsZero() {
+			longest = max(longest, m.ServedAt.Sub(m.Created))
+		}
+	}
+	if longest == 0 {
+		return p.role.Spec.LaunchTimeout.Std()
+	}
+	return longest
+}

@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Pace of scaling.
+const (
+	// Within burstPeriod a role grows by at most burstServers or its own size again, whichever is more: Kubernetes'
+	// default limit on scaling up, which a real rise seldom meets and a runaway metric does.
+	burstPeriod  = 15 * time.Second
+	burstServers = 4
+	// idleHold: a role without any metric policy keeps its size for this long before it goes down to its minimum.
+	// Terraform replaces a policy by deleting and creating it; the moment between is no wish to shrink.
+	idleHold = 30 * time.Second
+)
+
+// size chooses how many servers there are to be, and accounts for it.
+func (p *pass) size() {
+	a := &p.account
+	a.Serving, a.Coming = p.count(serving), p.count(coming)
+	if p.ending() {
+		a.Desired, a.Reason = 0, "the role is being deleted"
+		p.memory.Desired = 0
+		return
+	}
+	p.envelope()
+	current := p.memory.Desired
+	if current == 0 { // the first decision, or one whose memory is lost: what is there is what was wanted
+		current = p.count(serving, sick, coming)
+	}
+	// What was wanted before is brought into the envelope first, so that votes are about what may be.
+	base := min(max(current, a.Min), a.Max)
+	n, reason := p.vote(base)
+	if n == base && base != current {
+		reason = p.whyEnvelope(current, base)
+	}
+	a.Desired, a.Reason = n, reason
+	p.remember(current, n)
+}
+
+// vote asks the policies: out if any says so, in only if all agree.
+func (p *pass) vote(base int) (n int, reason string) {
+	wishes := p.wishes(base)
+	if len(wishes) == 0 {
+		return p.withoutPolicies(base)
+	}
+	var out, in *wish
+	allLower, voted := true, false
+	for _, w := range wishes {
+		if !w.vote.Abstain {
+			voted = true
+			if w.vote.Want > base && (out == nil || w.vote.Want > out.vote.Want) {
+				out = w
+			}
+			if w.vote.Want >= base {
+				allLower = false
+			} else if in == nil || w.vote.Want > in.vote.Want {
+				in = w
+			}
+		}
+		if w.vote.Blocks {
+			allLower = false
+		}
+	}
+	p.watchLow(voted && allLower)
+	switch {
+	case out != nil:
+		return p.grow(base, out)
+	case voted && allLower:
+		return p.shrink(base, in, wishes)
+	}
+	return base, p.whyStay(base, wishes)
+}
+
+// grow adds servers, at once and as many as are wanted, within the envelope and the pace.
+func (p *pass) grow(base int, w *wish) (int, string) {
+	a := &p.account
+	n := w.vote.Want
+	if n > a.Max {
+		a.Clamps = append(a.Clamps, fmt.Sprintf("policy %s wants %s, max %d allows no more", w.vote.Policy, servers(n), a.Max))
+		n = a.Max
+	}
+	from := base
+	if p.since(p.memory.BurstSince) < burstPeriod {
+		from = min(base, p.memory.BurstFrom)
+	}
+	if limit := from + max(burstServers, from); n > limit {
+		a.Clamps = append(a.Clamps, fmt.Sprintf("policy %s wants %s; within %s no more than %d are added to %d", w.vote.Policy, servers(n), brief(burstPeriod), limit-from, from))
+		n = limit
+	}
+	if n <= base {
+		return base, fmt.Sprintf("%s, but role %s stays at %d: %s", w.vote.Reason, p.role.Spec.Name, base, a.Clamps[len(a.Clamps)-1])
+	}
+	p.memory.GrownBy, p.memory.GrownValue = w.vote.Policy, w.level
+	return n, w.vote.Reason
+}
+
+// shrink removes one server, after everybody has wanted it for the whole of the longest cooldown.
+func (p *pass) shrink(base int, w *wish, wishes []*wish) (int, string) {
+	a := &p.account
+	wait := p.stabilisation(wishes)
+	changed := p.memory.LastScaleIn
+	if p.memory.LastScaleOut.After(changed) {
+		changed = p.memory.LastScaleOut
+	}
+	var why string
+	switch {
+	case base <= a.Min:
+		why = fmt.Sprintf("min is %d", a.Min)
+	case !p.view.MachinesListed:
+		why = "the platform could not be asked what it holds"
+	case p.count(coming) > 0:
+		why = fmt.Sprintf("%s still coming up", are(p.count(coming), "server"))
+	case p.chosen() > 0:
+		why = fmt.Sprintf("%s being replaced", are(p.chosen(), "server"))
+	case p.count(leaving) > 0:
+		why = fmt.Sprintf("%s still leaving", are(p.count(leaving), "server"))
+	case !changed.IsZero() && p.since(changed) < wait:
+		why = fmt.Sprintf("its number changed %s ago, and must rest for %s", brief(p.since(changed)), brief(wait))
+	case p.since(p.memory.LowSince) < wait:
+		why = fmt.Sprintf("this must last for %s, and has for %s", brief(wait), brief(p.since(p.memory.LowSince)))
+	default:
+		return base - 1, w.vote.Reason
+	}
+	if base > a.Min {
+		a.Clamps = append(a.Clamps, "no server is removed now: "+why)
+	}
+	return base, fmt.Sprintf("%s; role %s stays at %d: %s", w.vote.Reason, p.role.Spec.Name, base, why)
+}
+
+// stabilisation is how long all must have wanted fewer, and how long after a change of size.
+func (p *pass) stabilisation(wishes []*wish) time.Duration {
+	longest := minStabilisation
+	for _, w := range wishes {
+		if !w.vote.Abstain {
+			longest = max(longest, w.policy.Spec.Cooldown.Std())
+		}
+	}
+	return longest
+}
+
+// minStabilisation: samples of the last server's work are out of every window by then.
+const minStabilisation = 10 * time.Second
+
+// withoutPolicies: nothing but the envelope speaks.
+func (p *pass) withoutPolicies(base int) (int, string) {
+	p.watchLow(base > p.account.Min)
+	if base == p.account.Min {
+		return base, fmt.Sprintf("no policy asks for more than min %d", base)
+	}
+	if p.since(p.memory.LowSince) < idleHold {
+		return base, fmt.Sprintf("no policy asks for more than min %d; role %s stays at %d for %s more, should one come", p.account.Min, p.role.Spec.Name, base, brief(idleHold-p.since(p.memory.LowSince)))
+	}
+	return p.account.Min, fmt.Sprintf("no policy asks for more than min %d", p.account.Min)
+}
+
+// watchLow remembers since when fewer are wanted.
+func (p *pass) watchLow(low bool) {
+	switch {
+	case !low:
+		p.memory.LowSince = time.Time{}
+	case p.memory.LowSince.IsZero():
+		p.memory.LowSince = p.now
+	}
+}
+
+// remember keeps the number, and says when it changed.
+func (p *pass) remember(current, n int) {
+	first := p.role.Memory.Desired == 0
+	if n > current {
+		if p.since(p.memory.BurstSince) >= burstPeriod {
+			p.memory.BurstSince, p.memory.BurstFrom = p.now, current
+		}
+		p.memory.LastScaleOut = p.now
+		if !first {
+			p.decide(Decision{Action: Note, Kind: "scale-out", Level: info, Reason: fmt.Sprintf("role %s grows from %d to %d: %s", p.role.Spec.Name, current, n, p.account.Reason)})
+		}
+	}
+	if n < current {
+		p.memory.LastScaleIn = p.now
+		p.decide(Decision{Action: Note, Kind: "scale-in", Level: info, Reason: fmt.Sprintf("role %s shrinks from %d to %d: %s", p.role.Spec.Name, current, n, p.account.Reason)})
+	}
+	p.memory.Desired = n
+	if n == p.account.Max && n > p.account.Min && (p.wantsMore() || p.held("max")) {
+		p.hold("max", warning, fmt.Sprintf("role %s is at its max of %d and its policies want more", p.role.Spec.Name, n), nil)
+	}
+}
+
+func (p *pass) wantsMore() bool {
+	return slices.ContainsFunc(p.account.Votes, func(v Vote) bool { return !v.Abstain && v.Want > p.account.Max })
+}
+
+func (p *pass) whyEnvelope(current, n int) string {
+	if n > current {
+		return fmt.Sprintf("min is %d", p.account.Min)
+	}
+	return fmt.Sprintf("max is %d", p.account.Max)
+}
+
+// explainLaunches says in the account when fewer were launched than are missing.
+func (p *pass) explainLaunches(missing, launched int, why string) {
+	if launched < missing && why != "" {
+		p.account.Clamps = append(p.account.Clamps, fmt.Sprintf("%s missing: %s", are(missing-launched, "server"), why))
+	}
+}
+
+// whyStay tells the reason for there being no change: the vote that stands against one.
+func (p *pass) whyStay(base int, wishes []*wish) string {
+	against := slices.MinFunc(wishes, func(a, b *wish) int {
+		return cmp.Or(compareBool(b.vote.Blocks, a.vote.Blocks), compareBool(a.vote.Abstain, b.vote.Abstain), cmp.Compare(b.vote.Want, a.vote.Want), cmp.Compare(a.vote.Policy, b.vote.Policy))
+	})
+	return fmt.Sprintf("%s: role %s stays at %d", against.vote.Reason, p.role.Spec.Name, base)
+}
+
+// are is "1 server is" or "3 servers are".
+func are(n int, noun string) string {
+	if n == 1 {
+		return plural(n, noun) + " is"
+	}
+	return plural(n, noun) + " are"
+}
