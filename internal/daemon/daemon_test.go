@@ -33,9 +33,7 @@ func sidecar(stateDir string) int {
 	defer stop()
 	opts := daemon.ServeOptions{StateDir: stateDir, Version: os.Getenv("FARMHAND_TEST_VERSION"), Farms: func() []string { return []string{"shop"} }}
 	err := daemon.Serve(ctx, opts, func(ctx context.Context, id string) error {
-		fds, _ := os.ReadDir("/proc/self/fd")
 		fmt.Printf("serving as %s with TF_LOG=%q in a session of its own\n", id, os.Getenv("TF_LOG"))
-		_ = os.WriteFile(filepath.Join(stateDir, "fds"), fmt.Append(nil, len(fds)), 0o600)
 		<-ctx.Done()
 		return nil
 	})
@@ -202,6 +200,23 @@ func TestInheritedFilesAreLetGo(t *testing.T) {
 	}
 	if n, err := r.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read %d bytes, %v: the sidecar holds the pipe open", n, err)
+	}
+}
+
+func TestRemoveLeavesNothingOfTheDaemon(t *testing.T) {
+	opts := options(t, "1.0.0")
+	start(t, opts)
+	if err := os.WriteFile(daemon.DatabasePath(opts.StateDir), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // again is no error
+		if err := daemon.Remove(t.Context(), opts.StateDir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(opts.StateDir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != "farmhand.db" {
+		t.Errorf("left: %v (%v), want the store only", entries, err)
 	}
 }
 

@@ -40,6 +40,8 @@ func BlobsPath(stateDir string) string { return filepath.Join(stateDir, "blobs")
 // LogPath is where a detached sidecar writes what it has to say.
 func LogPath(stateDir string) string { return filepath.Join(stateDir, "sidecar.log") }
 
+func formerLogPath(stateDir string) string { return LogPath(stateDir) + ".1" }
+
 func lockPath(stateDir string) string  { return filepath.Join(stateDir, "sidecar.lock") }
 func startPath(stateDir string) string { return filepath.Join(stateDir, "start.lock") }
 func idPath(stateDir string) string    { return filepath.Join(stateDir, "sidecar.id") }

@@ -22,6 +22,10 @@ type Options struct {
 // startPatience is how long a sidecar may take from exec to its first answer: it opens its store before.
 const startPatience = 20 * time.Second
 
+// maxLog is the size beyond which a start puts the log aside; one former log is kept. The sidecar logs events and
+// trouble, so that this is months.
+const maxLog = 10 << 20
+
 // Start makes sure that a sidecar of this executable and version runs, and returns when it answers. One of another
 // version is stopped first (instances live on, the new one adopts them); one of the same is left alone.
 // If it does not come up, the error ends in the last lines of its log. The sidecar outlives ctx and this process.
@@ -87,6 +91,9 @@ func takeTurn(ctx context.Context, stateDir string) (*os.File, error) {
 
 // launch runs the copy, detached, and waits for its answer.
 func launch(ctx context.Context, path string, opts Options) (Status, error) {
+	if info, err := os.Stat(LogPath(opts.StateDir)); err == nil && info.Size() > maxLog {
+		_ = os.Rename(LogPath(opts.StateDir), formerLogPath(opts.StateDir))
+	}
 	log, err := os.OpenFile(LogPath(opts.StateDir), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return Status{}, fmt.Errorf("opening the sidecar's log: %w", err)
