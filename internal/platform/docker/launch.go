@@ -63,6 +63,7 @@ func (d *Docker) Launch(ctx context.Context, l platform.Launch) (platform.Machin
 		}
 	}
 	if err != nil {
+		d.forgetNetworkIf(err)
 		return platform.Machine{}, explain(err, doing)
 	}
 	return d.start(bounded, c, l, id)
@@ -167,11 +168,7 @@ func (d *Docker) start(ctx context.Context, c *client.Client, l platform.Launch,
 			Status: platform.Up, Address: l.Address, Launched: time.Now(),
 		}, nil
 	}
-	if isMissingNetwork(err) { // removed behind our back: the next launch makes it again
-		d.mu.Lock()
-		d.net = nil
-		d.mu.Unlock()
-	}
+	d.forgetNetworkIf(err)
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
 	defer cancel()
 	if _, rmErr := c.ContainerRemove(detached, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); rmErr != nil && !errdefs.IsNotFound(rmErr) {

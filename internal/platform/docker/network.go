@@ -60,6 +60,16 @@ func (d *Docker) opened(ctx context.Context) (platform.Network, error) {
 	return d.Open(ctx)
 }
 
+// forgetNetworkIf makes the next launch open the network again if err says that it was removed behind our back.
+func (d *Docker) forgetNetworkIf(err error) {
+	if !isMissingNetwork(err) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.net = nil
+}
+
 // ensureNetwork finds or makes the network. Two that do so at once meet at the engine's check for overlapping
 // addresses: the second finds the first one's.
 func (d *Docker) ensureNetwork(ctx context.Context, c *client.Client, subnet netip.Prefix) error {
