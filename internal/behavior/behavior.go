@@ -85,6 +85,8 @@ type Input struct {
 	Environment map[string]string
 	// Secret is the role's own secret (a database's passwords).
 	Secret map[string]string
+	// Uses are the ids of the roles used, as declared now; the assignment that the runner was made with may be older.
+	Uses []string
 	// ReleaseDir is the unpacked application release; empty for none.
 	ReleaseDir string
 }

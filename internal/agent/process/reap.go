@@ -64,3 +64,21 @@ func (t *Table) owns(pid int) bool {
 	defer t.mu.Unlock()
 	return t.own[pid]
 }
+
+// othersTime is what is left running when the service has stopped gets to end by itself.
+const othersTime = time.Second
+
+// EndOthers tells every other process of the machine to end, and returns when they have or othersTime is over. Only
+// for process 1, whose own end takes the rest along unasked: daemons that a boot script started.
+func (t *Table) EndOthers() {
+	if os.Getpid() != 1 {
+		return
+	}
+	syscall.Kill(-1, syscall.SIGTERM)
+	for end := time.Now().Add(othersTime); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		t.reapOrphans()
+		if procs, err := procfs.AllProcs(); err != nil || len(procs) <= 1 {
+			return
+		}
+	}
+}

@@ -87,7 +87,7 @@ var (
 // pools are the serving members of the roles used that speak HTTP.
 func pools(in behavior.Instance, input behavior.Input) ([]pool, error) {
 	var found []pool
-	for _, id := range in.Assignment.Role.Uses {
+	for _, id := range input.Uses {
 		name := id[strings.LastIndexByte(id, '/')+1:]
 		role, ok := input.Topology.Roles[name]
 		if !ok {

@@ -61,8 +61,6 @@ func prepare(dir string, who owner, install func() error) error {
 	if err := install(); err != nil {
 		return err
 	}
-	// The mark goes when the tables are on the disk and not before.
-	syscall.Sync()
 	if err := os.Remove(mark); err != nil {
 		return fmt.Errorf("ending the installation: %w", err)
 	}

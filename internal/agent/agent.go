@@ -1,0 +1,243 @@
+// Package agent is what runs on an instance: it makes of a bare machine what its role says, and says how it is.
+//
+// It finds its farm by the bootstrap file, waits for its assignment, boots (resolver, application, behavior, boot
+// script), then reports load and health and hands every change of the topology to its behavior. It decides nothing
+// about the farm. While the sidecar is away it goes on with what it knows. Start at Run, then boot.go and follow.go.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/load"
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/process"
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/resolver"
+	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/gateway"
+)
+
+const (
+	// stopTime bounds the graceful end of the service. The platform's own grace may be shorter, and then kills.
+	stopTime = 30 * time.Second
+	// bootLines is how many of the last lines printed a report of an instance that does not serve carries.
+	bootLines = 40
+	// memoryLimit and gcPercent keep the agent small beside the service that the machine is for: it handles
+	// little, so that collecting early costs next to nothing. The limit stands well above what it holds, for near
+	// it the collector would do nothing else.
+	memoryLimit = 20 << 20
+	gcPercent   = 25
+)
+
+// Farm is what the agent needs of the store: the gateway's client on an instance.
+type Farm interface {
+	store.Store
+	OpenBlob(ctx context.Context, name string) (io.ReadCloser, error)
+}
+
+// Options of Run. The zero value is right for an instance; tests change what is outside.
+type Options struct {
+	Version string
+	// Bootstrap is the path of the bootstrap file; empty for platform.BootstrapPath.
+	Bootstrap string
+	// Connect opens the store; nil for the gateway that the bootstrap file names.
+	Connect func(platform.Bootstrap) Farm
+	// Root prefixes every file written; empty for "/".
+	Root string
+	// Names is where the resolver listens; empty for 127.0.0.1:53, which is what resolv.conf can say.
+	Names string
+	// Behavior finds a behavior; nil for the registry.
+	Behavior func(name string) (behavior.Behavior, bool)
+	// Output gets what programs print; nil for standard output. It is written to from one goroutine at a time.
+	Output io.Writer
+	Log    *slog.Logger // nil for text on standard error
+}
+
+func (o Options) withDefaults() Options {
+	if o.Bootstrap == "" {
+		o.Bootstrap = platform.BootstrapPath
+	}
+	if o.Connect == nil {
+		o.Connect = func(b platform.Bootstrap) Farm { return gateway.NewClient(b.Gateway, b.Farm, b.Instance, b.Secret) }
+	}
+	if o.Root == "" {
+		o.Root = "/"
+	}
+	if o.Names == "" {
+		o.Names = "127.0.0.1:53"
+	}
+	if o.Behavior == nil {
+		o.Behavior = behaviors.Get
+	}
+	if o.Output == nil {
+		o.Output = os.Stdout
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return o
+}
+
+// Run is the agent's life. It returns nil after ctx's end or SIGTERM, when the service has stopped, and an error if
+// it does not know its farm. Whatever else fails is reported, and the agent stays.
+func Run(ctx context.Context, o Options) error {
+	o = o.withDefaults()
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
+	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	boot, err := readBootstrap(o.Bootstrap)
+	if err != nil {
+		return err
+	}
+	farm := o.Connect(boot)
+	defer farm.Close()
+	a := newAgent(o, boot, farm)
+	if os.Getpid() == 1 {
+		go a.table.Reap(context.WithoutCancel(ctx))
+		defer a.table.EndOthers()
+	}
+	a.run(ctx)
+	return nil
+}
+
+func readBootstrap(path string) (platform.Bootstrap, error) {
+	var b platform.Bootstrap
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return b, fmt.Errorf("reading what farm this instance belongs to: %w. The agent is started by a platform, not by hand", err)
+	}
+	if err := json.Unmarshal(raw, &b); err != nil {
+		return b, fmt.Errorf("reading what farm this instance belongs to: %s: %w", path, err)
+	}
+	if b.Farm == "" || b.Instance == "" || b.Gateway == "" {
+		return b, fmt.Errorf("reading what farm this instance belongs to: %s names no farm, instance or gateway", path)
+	}
+	return b, nil
+}
+
+// agent is the state of one life.
+type agent struct {
+	Options
+	boot  platform.Bootstrap
+	farm  Farm
+	table *process.Table
+	out   io.Writer      // Output and lines
+	lines *process.Lines // last printed
+	names *resolver.Resolver
+	load  *load.Sampler // nil if the machine cannot be measured
+
+	// Of the goroutine of run.
+	traits     behavior.Traits
+	runner     behavior.Runner
+	releaseDir string
+
+	wake chan struct{} // a report is due at once
+	mu   sync.Mutex
+	told told // what the next report says
+}
+
+func newAgent(o Options, boot platform.Bootstrap, farm Farm) *agent {
+	a := &agent{Options: o, boot: boot, farm: farm, lines: process.NewLines(bootLines)}
+	a.out = io.MultiWriter(&oneAtATime{w: o.Output}, a.lines)
+	a.table = process.NewTable(a.out)
+	a.wake = make(chan struct{}, 1)
+	sources, err := load.Here(inContainer())
+	if err != nil {
+		o.Log.Warn("no load will be reported", "error", err)
+	} else {
+		a.load = load.New(sources)
+	}
+	return a
+}
+
+// inContainer: process 1 is its namespace's first; the two files are how Docker and Podman mark theirs.
+func inContainer() bool {
+	if os.Getpid() == 1 {
+		return true
+	}
+	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(mark); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *agent) run(ctx context.Context) {
+	as, err := a.awaitAssignment(ctx)
+	if err != nil {
+		return // ctx ended
+	}
+	a.assign(as)
+	a.Log.Info("assigned", "farm", a.boot.Farm, "instance", a.boot.Instance, "behavior", as.Role.Behavior)
+	done := make(chan struct{})
+	reporting, stopReporting := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { defer close(done); a.send(reporting) }()
+	if a.load != nil {
+		go a.load.Run(ctx)
+	}
+
+	f := newFollower(ctx, a)
+	in, err := a.bootUp(ctx, as, f)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		a.Log.Error("the boot failed", "error", err)
+		a.failed(err)
+		<-ctx.Done()
+	default:
+		a.bootDone()
+		go a.watchHealth(ctx)
+		a.keepUp(ctx, f, in)
+	}
+	a.stop()
+	stopReporting()
+	<-done
+}
+
+// stop ends the service.
+func (a *agent) stop() {
+	if a.runner == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), stopTime, errors.New("it was given "+stopTime.String()))
+	defer cancel()
+	if err := guarded("stopping", func() error { return a.runner.Stop(ctx) }); err != nil {
+		a.Log.Error("stopping", "error", err)
+	}
+}
+
+// guarded turns a panic in a behavior into an error: the agent outlives it, and says so.
+func guarded(doing string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: the behavior failed in itself: %v\n%s", doing, p, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// say prints a line where the programs print: it is among the last lines of a boot that fails.
+func (a *agent) say(format string, args ...any) {
+	fmt.Fprintf(a.out, "farmhand: "+format+"\n", args...)
+}
+
+// file is a path under Root.
+func (a *agent) file(path string) string { return filepath.Join(a.Root, path) }

@@ -1,0 +1,242 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+)
+
+const (
+	// readTime bounds one reading of the store: while the sidecar is away, its client would try for ever.
+	readTime = 5 * time.Second
+	// gatherTime lets changes that come together be taken over together: a reload each would be wasted.
+	gatherTime = 30 * time.Millisecond
+	// applyTime bounds the taking over of a change, and so how long the next one waits.
+	applyTime = time.Minute
+	// longestRetry is how rarely a change that is refused again and again is tried.
+	longestRetry = 30 * time.Second
+)
+
+// follower reads what the behavior is fed from, and knows when to read it again.
+type follower struct {
+	*agent
+	ctx      context.Context
+	hints    chan struct{}
+	followed map[string]bool
+}
+
+// reading is one consistent enough look at the store: what changed while it was made has hinted again.
+type reading struct {
+	behavior.Input
+	assignment state.Assignment
+	revision   int64 // of the topology
+}
+
+func newFollower(ctx context.Context, a *agent) *follower {
+	return &follower{agent: a, ctx: ctx, hints: make(chan struct{}, 1), followed: map[string]bool{}}
+}
+
+// watch passes the store's hints about key on until ctx ends; a watch that breaks off is begun again, with a hint,
+// since something may have been missed.
+func (a *agent) watch(ctx context.Context, key string, hints chan<- struct{}) {
+	for ctx.Err() == nil {
+		if c, err := a.farm.Watch(ctx, key); err == nil {
+			for range c {
+				poke(hints)
+			}
+		}
+		pause(ctx, nil)
+	}
+}
+
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// get reads a key and sees to it that its changes hint. What is not there is v's zero value.
+func get[T any](ctx context.Context, f *follower, key string) (v T, revision int64, err error) {
+	if !f.followed[key] {
+		f.followed[key] = true
+		go f.watch(f.ctx, key, f.hints)
+	}
+	v, r, err := store.GetJSON[T](ctx, f.farm, key)
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	return v, int64(r), err
+}
+
+// read reads everything.
+func (f *follower) read(ctx context.Context) (reading, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	farm := f.boot.Farm
+	as, revision, err := get[state.Assignment](ctx, f, state.AssignmentKey(farm, f.boot.Instance))
+	if err == nil && revision == 0 {
+		err = errors.New("the assignment was taken back")
+	}
+	if err != nil {
+		return reading{}, err
+	}
+	r := reading{assignment: as}
+	r.Uses, r.ReleaseDir = as.Role.Uses, f.releaseDir
+	if r.Topology, r.revision, err = get[state.Topology](ctx, f, state.TopologyKey(farm)); err != nil {
+		return reading{}, err
+	}
+	if r.Secret, _, err = get[map[string]string](ctx, f, state.SecretKey(farm, as.Role.Name)); err != nil {
+		return reading{}, err
+	}
+	exports, err := f.exports(ctx, as, r.Topology)
+	if err != nil {
+		return reading{}, err
+	}
+	r.Environment = environment(as, r.Secret, exports)
+	return r, nil
+}
+
+// exports are what the roles used hand out; of two that hand out the same name, the one used last wins.
+func (f *follower) exports(ctx context.Context, as state.Assignment, topology state.Topology) (map[string]string, error) {
+	all := map[string]string{}
+	for _, id := range as.Role.Uses {
+		name := strings.TrimPrefix(id, as.Farm+"/")
+		role, ok := topology.Roles[name]
+		if !ok {
+			continue
+		}
+		b, ok := f.Behavior(role.Behavior)
+		if !ok {
+			continue
+		}
+		secret, _, err := get[map[string]string](ctx, f, state.SecretKey(as.Farm, name))
+		if err != nil {
+			return nil, err
+		}
+		// As much of its declaration as its users are told.
+		declared := spec.Role{Farm: as.Farm, Name: name, Behavior: role.Behavior, Settings: role.Settings}
+		maps.Copy(all, b.Exports(declared, as.Zone, role, secret))
+	}
+	return all, nil
+}
+
+// environment merges: the role's own, its secrets, what the roles used export, and what this instance is.
+func environment(as state.Assignment, secret, exports map[string]string) map[string]string {
+	env := maps.Clone(as.Role.Environment)
+	if env == nil {
+		env = map[string]string{}
+	}
+	for _, name := range as.Role.Secrets {
+		if v, ok := secret[name]; ok {
+			env[name] = v
+		}
+	}
+	maps.Copy(env, exports)
+	maps.Copy(env, map[string]string{
+		"FARMHAND_FARM":     as.Farm,
+		"FARMHAND_ROLE":     as.Role.Name,
+		"FARMHAND_INDEX":    strconv.Itoa(as.Index),
+		"FARMHAND_INSTANCE": state.InstanceName(as.Role.Name, as.Index),
+		"FARMHAND_ADDRESS":  as.Address,
+		"FARMHAND_ZONE":     as.Zone,
+	})
+	return env
+}
+
+// first reads until it can be read: with the role's own secret, if its behavior needs one, and with the topology
+// knowing all roles used, so that a first boot script finds the variables that it was promised.
+func (f *follower) first(ctx context.Context, needsSecret bool) (reading, error) {
+	for said := ""; ; {
+		r, err := f.read(ctx)
+		if err == nil {
+			err = r.incomplete(needsSecret)
+		}
+		if err == nil {
+			return r, nil
+		}
+		if s := err.Error(); s != said && ctx.Err() == nil {
+			f.say("waiting for what the farm has for this instance: %v", err)
+			said = s
+		}
+		if err := pause(ctx, f.hints); err != nil {
+			return r, err
+		}
+	}
+}
+
+func (r reading) incomplete(needsSecret bool) error {
+	if needsSecret && len(r.Secret) == 0 {
+		return errors.New("the role's credentials are not made yet")
+	}
+	for _, id := range r.Uses {
+		if _, ok := r.Topology.Roles[strings.TrimPrefix(id, r.assignment.Farm+"/")]; !ok {
+			return fmt.Errorf("the topology does not know role %s yet", id)
+		}
+	}
+	return nil
+}
+
+// keepUp hands every change to the behavior, one after the other, until ctx ends. Whatever goes wrong, the instance
+// goes on with what it has.
+func (a *agent) keepUp(ctx context.Context, f *follower, now behavior.Input) {
+	// What failed is tried again, ever less often: whatever stood in the way (a full disk, a starved machine) may pass.
+	wait := time.Duration(0)
+	for {
+		var retry <-chan time.Time
+		if wait > 0 {
+			retry = time.After(wait)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry:
+		case <-f.hints:
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(gatherTime):
+			}
+		}
+		r, err := f.read(ctx)
+		if err != nil {
+			wait = retryTime
+			continue
+		}
+		a.assign(r.assignment)
+		if !reflect.DeepEqual(r.Input, now) {
+			if err = a.apply(ctx, r.Input, now); err == nil {
+				now = r.Input
+			}
+		}
+		if err != nil {
+			wait = min(max(retryTime, 2*wait), longestRetry)
+		} else {
+			wait = 0
+		}
+		if ctx.Err() == nil {
+			a.applied(r.revision, err)
+		}
+	}
+}
+
+func (a *agent) apply(ctx context.Context, next, now behavior.Input) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, applyTime, fmt.Errorf("it took longer than %s", applyTime))
+	defer cancel()
+	if !maps.Equal(next.Environment, now.Environment) {
+		if err := a.writeEnvironment(next.Environment); err != nil {
+			return err
+		}
+	}
+	return guarded("taking a change over", func() error { return a.runner.Apply(ctx, next) })
+}
