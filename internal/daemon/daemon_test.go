@@ -25,17 +25,18 @@ func TestMain(m *testing.M) {
 
 func sidecar(stateDir string) int {
 	daemon.Isolate()
-	if why := os.Getenv("FARMHAND_TEST_FAIL"); why != "" {
-		fmt.Fprintln(os.Stderr, "opening the store:", why)
-		return 1
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	opts := daemon.ServeOptions{StateDir: stateDir, Version: os.Getenv("FARMHAND_TEST_VERSION"), Farms: func() []string { return []string{"shop"} }}
-	err := daemon.Serve(ctx, opts, func(ctx context.Context, id string) error {
-		fmt.Printf("serving as %s with TF_LOG=%q in a session of its own\n", id, os.Getenv("TF_LOG"))
-		<-ctx.Done()
-		return nil
+	err := daemon.Serve(ctx, opts, func(ctx context.Context, id string) (func() error, error) {
+		if why := os.Getenv("FARMHAND_TEST_FAIL"); why != "" {
+			return nil, fmt.Errorf("opening the store: %s", why)
+		}
+		return func() error {
+			fmt.Printf("serving as %s with TF_LOG=%q\n", id, os.Getenv("TF_LOG"))
+			<-ctx.Done()
+			return nil
+		}, nil
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -162,7 +163,10 @@ func TestAStartThatFailsTellsWhy(t *testing.T) {
 func TestASecondSidecarInTheSamePlaceIsRefused(t *testing.T) {
 	opts := options(t, "1.0.0")
 	start(t, opts)
-	err := daemon.Serve(t.Context(), daemon.ServeOptions{StateDir: opts.StateDir}, func(context.Context, string) error { return nil })
+	err := daemon.Serve(t.Context(), daemon.ServeOptions{StateDir: opts.StateDir}, func(context.Context, string) (func() error, error) {
+		t.Error("it was about to work")
+		return nil, nil
+	})
 	if err == nil || !strings.Contains(err.Error(), "already runs") {
 		t.Errorf("error %v, want a refusal", err)
 	}

@@ -24,10 +24,14 @@ type ServeOptions struct {
 	Log   *slog.Logger
 }
 
-// Serve holds the state directory's lock, answers on its socket, and runs work until it returns, ctx ends, or
-// somebody asks it to stop; ctx of work is cancelled then, and Serve returns when work has.
-// It fails at once if another daemon holds the lock. work gets the daemon's id.
-func Serve(ctx context.Context, opts ServeOptions, work func(ctx context.Context, id string) error) error {
+// Prepare opens what the daemon needs and returns its work. It is called under the lock and before the socket
+// answers, so that whoever starts a daemon learns what kept it from working. ctx ends when the daemon is to stop; id
+// is its own.
+type Prepare func(ctx context.Context, id string) (work func() error, err error)
+
+// Serve holds the state directory's lock, answers on its socket, and works until the work returns, ctx ends, or
+// somebody asks it to stop; it returns when the work has. It fails at once if another daemon holds the lock.
+func Serve(ctx context.Context, opts ServeOptions, prepare Prepare) error {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -40,6 +44,12 @@ func Serve(ctx context.Context, opts ServeOptions, work func(ctx context.Context
 	}
 	defer lock.Close()
 	id, err := identity(opts.StateDir)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	work, err := prepare(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -57,8 +67,6 @@ func Serve(ctx context.Context, opts ServeOptions, work func(ctx context.Context
 		return fmt.Errorf("closing the sidecar's socket to others: %w", err)
 	}
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	executable, _ := os.Executable()
 	started := time.Now().UTC()
 	mux := http.NewServeMux()
@@ -81,7 +89,7 @@ func Serve(ctx context.Context, opts ServeOptions, work func(ctx context.Context
 	if err := writeHolder(lock, holder{PID: os.Getpid(), Socket: socket}); err != nil {
 		return fmt.Errorf("recording the sidecar's socket: %w", err)
 	}
-	return work(ctx, id)
+	return work()
 }
 
 // acquireSoon takes the daemon's lock. Whoever looks whether it is held holds it for a moment, so that one refusal
