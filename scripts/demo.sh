@@ -53,13 +53,10 @@ until_true() {
 
 terraform_() { "$cli" -chdir="$example" "$@"; }
 
-# servers PHASE... prints how many web servers are in one of the phases.
-servers() {
-	bin/farmhand status "$farm" --json |
-		jq --args '[.. | objects | select(.role? == "web" and (.phase? as $p | $ARGS.positional | index($p)))] | length' "$@"
-}
-at_least() { [ "$(servers running)" -ge "$1" ]; }
-exactly() { [ "$(servers planned launching booting running draining terminating failed)" = "$1" ] && [ "$(servers running)" = "$1" ]; }
+# web FILTER prints how many web servers a jq filter holds for.
+web() { bin/farmhand status "$farm" --json | jq "[.farms[].instances[] | select(.role == \"web\") | select($1)] | length"; }
+at_least() { [ "$(web '.phase == "running"')" -ge "$1" ]; }
+exactly() { [ "$(web true)" = "$1" ] && [ "$(web '.phase == "running"')" = "$1" ]; }
 page_served() { curl -fsS -m 5 "$1" 2>/dev/null | grep -q 'served by'; }
 
 step "Setting this machine up"
@@ -85,9 +82,15 @@ echo "platform = \"$platform\"" >"$keep/demo.tfvars"
 
 # The farm's own account of what it does and why, from now on to the end.
 follow() {
-	local since
-	since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-	until bin/farmhand events "$farm" --follow --since "$since" 2>/dev/null; do sleep 0.5; done
+	local from=$SECONDS child=''
+	trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 0' TERM
+	# There is no farm to follow before the apply has declared it.
+	while :; do
+		bin/farmhand events "$farm" --follow --since "$((SECONDS - from + 1))s" 2>/dev/null &
+		child=$!
+		wait "$child" || true
+		sleep 0.5
+	done
 }
 follow > >(sed -u "s/^/    ${dim}farm${plain} /") &
 follower=$!
@@ -137,13 +140,10 @@ terraform_ plan -state="$state" -var-file="$keep/demo.tfvars" -detailed-exitcode
 say "terraform plan -detailed-exitcode: 0, nothing to change"
 
 step "$how_killed web-2"
-before=$(bin/farmhand status "$farm" --json)
+created() { bin/farmhand status "$farm" --json | jq -r '.farms[].instances[] | select(.name == "web-2" and .phase == "running") | .created'; }
+before=$(created)
 kill_server web-2
-healed() {
-	bin/farmhand status "$farm" --json | jq -e --argjson before "$before" '
-		def web2: [.. | objects | select(.name? == "web-2")][0];
-		web2.phase == "running" and web2.platform_id != ($before | web2.platform_id)' >/dev/null
-}
+healed() { [ -n "$(created)" ] && [ "$(created)" != "$before" ]; }
 until_true 120 "a new web-2" healed
 say "a new web-2 serves"
 
