@@ -1,0 +1,238 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+)
+
+var (
+	_ resource.ResourceWithConfigure   = (*dynamicDNSRecordResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*dynamicDNSRecordResource)(nil)
+	_ resource.ResourceWithImportState = (*dynamicDNSRecordResource)(nil)
+)
+
+type dynamicDNSRecordResource struct{ resourceBackend }
+
+type dynamicDNSRecordModel struct {
+	ID       types.String `tfsdk:"id"`
+	Farm     text         `tfsdk:"farm"`
+	Name     text         `tfsdk:"name"`
+	Role     text         `tfsdk:"role"`
+	PointsTo types.String `tfsdk:"points_to"`
+	Index    types.Int64  `tfsdk:"index"`
+	TTL      text         `tfsdk:"ttl"`
+}
+
+func newDynamicDNSRecordResource() resource.Resource { return &dynamicDNSRecordResource{} }
+
+func (r *dynamicDNSRecordResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = "farmhand_dynamic_dns_record"
+}
+
+func (r *dynamicDNSRecordResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	d := spec.DNSRecord{}
+	d.SetDefaults()
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A name in the farm's zone that follows a role: it points to whichever servers serve now, within a second. " +
+			"`role.zone` (all servers) and `role-1.role.zone` are there without being declared.",
+		Attributes: map[string]schema.Attribute{
+			"id":   computedID("`farm/name`."),
+			"farm": requiredName("Name of the farm."),
+			"name": requiredName("Name within the farm's zone: `db` is `db.shop.internal`."),
+			"role": schema.StringAttribute{
+				Required:            true,
+				CustomType:          textType{in: nameNotation},
+				MarkdownDescription: "Id of the role, of the same farm.",
+				PlanModifiers:       []planmodifier.String{keepEquivalent{nameNotation}},
+			},
+			"points_to": schema.StringAttribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: "`all` serving servers, the `primary`, its `replicas`, or the server of one `index`. Default: `" + d.PointsTo + "`.",
+				Validators: []validator.String{
+					stringvalidator.OneOf(spec.PointsToAll, spec.PointsToPrimary, spec.PointsToReplicas, spec.PointsToIndex)},
+			},
+			"index": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: "With `points_to = \"index\"`: which server, from 1.",
+				Validators:          []validator.Int64{int64validator.AtLeast(1)},
+			},
+			"ttl": optionalDuration("How long an answer may be kept. Default: `" + d.TTL.String() + "`."),
+		},
+	}
+}
+
+// spec is the declaration, with defaults for what is null or unknown.
+func (m *dynamicDNSRecordModel) spec() spec.DNSRecord {
+	_, role, _ := strings.Cut(m.Role.normal(), "/")
+	d := spec.DNSRecord{
+		Farm: m.Farm.normal(), Name: m.Name.normal(), Role: role,
+		PointsTo: m.PointsTo.ValueString(), Index: int(m.Index.ValueInt64()), TTL: m.TTL.duration(),
+	}
+	d.SetDefaults()
+	keepZero(&d.TTL, m.TTL)
+	return d
+}
+
+func (m *dynamicDNSRecordModel) validate() []spec.Problem {
+	problems := m.spec().Validate()
+	farm, _, ok := strings.Cut(m.Role.normal(), "/")
+	switch {
+	case !ok:
+		return []spec.Problem{{Attribute: "role", Summary: fmt.Sprintf("%q is not a role's id", m.Role.ValueString()),
+			Advice: "Write farmhand_role.<name>.id, or farm/role"}}
+	case farm != m.Farm.normal():
+		problems = append(problems, spec.Problem{Attribute: "role", Summary: fmt.Sprintf("role %s is not of farm %s", m.Role.ValueString(), m.Farm.ValueString()),
+			Advice: "A record follows a role of its own farm"})
+	}
+	return problems
+}
+
+func (r *dynamicDNSRecordResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.backend == nil || req.Plan.Raw.IsNull() {
+		return
+	}
+	var plan, config dynamicDNSRecordModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	d := plan.spec()
+	if config.PointsTo.IsNull() {
+		plan.PointsTo = types.StringValue(d.PointsTo)
+	}
+	if config.TTL.IsNull() {
+		plan.TTL = durationText(d.TTL)
+	}
+	named := !plan.Farm.IsUnknown() && !plan.Name.IsUnknown()
+	if named {
+		plan.ID = types.StringValue(d.ID())
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if named && req.State.Raw.IsNull() && !isReplacement(ctx, req.Private) {
+		taken, err := r.taken(ctx, state.DNSKey(d.Farm, d.Name))
+		switch {
+		case err != nil:
+			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
+		case taken:
+			resp.Diagnostics.AddAttributeError(path.Root("name"), "The record's name is taken", takenRecord(d))
+		}
+	}
+	if req.Config.Raw.IsFullyKnown() {
+		addProblems(&resp.Diagnostics, plan.validate())
+	}
+}
+
+func takenRecord(d spec.DNSRecord) string {
+	return fmt.Sprintf("name: farm %s has a record %q that is not in this configuration's state. Choose another name, or take it over with "+
+		"`terraform import farmhand_dynamic_dns_record.<name> %s`.", d.Farm, d.Name, d.ID())
+}
+
+func (r *dynamicDNSRecordResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var m dynamicDNSRecordModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	if r.put(ctx, &m, store.Absent(), &resp.Diagnostics) {
+		markOwned(ctx, resp.Private, &resp.Diagnostics)
+		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	}
+}
+
+func (r *dynamicDNSRecordResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var m dynamicDNSRecordModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	if r.put(ctx, &m, store.Always(), &resp.Diagnostics) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	}
+}
+
+func (r *dynamicDNSRecordResource) put(ctx context.Context, m *dynamicDNSRecordModel, condition store.Condition, diags *diag.Diagnostics) bool {
+	addProblems(diags, m.validate())
+	if diags.HasError() {
+		return false
+	}
+	d := m.spec()
+	s, err := r.open(ctx)
+	if err != nil {
+		diags.AddError("The store cannot be opened", sentence(err.Error()))
+		return false
+	}
+	if storedRole(ctx, s, d.Farm, d.Role) == nil {
+		diags.AddAttributeError(path.Root("role"), "There is no such role", fmt.Sprintf("role: %q is not declared in this store. "+
+			"Name a role by farmhand_role.<name>.id, so that it is made first.", m.Role.ValueString()))
+		return false
+	}
+	_, err = store.PutJSON(ctx, s, state.DNSKey(d.Farm, d.Name), d, store.If(condition))
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		diags.AddAttributeError(path.Root("name"), "The record's name is taken", takenRecord(d))
+		return false
+	case err != nil:
+		diags.AddError("The record cannot be declared", sentence(err.Error()))
+		return false
+	}
+	m.ID = types.StringValue(d.ID())
+	return true
+}
+
+func (r *dynamicDNSRecordResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var m dynamicDNSRecordModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	what := "record " + m.ID.ValueString()
+	farm, name, _ := strings.Cut(m.ID.ValueString(), "/")
+	key := state.DNSKey(farm, name)
+	s, err := r.openExisting(ctx)
+	var d spec.DNSRecord
+	if err == nil {
+		d, _, err = store.GetJSON[spec.DNSRecord](ctx, s, key)
+	}
+	if isGone(err) {
+		removeGone(ctx, what, err, r.backend, resp)
+		return
+	}
+	if err != nil {
+		addReadError(&resp.Diagnostics, what, err)
+		return
+	}
+	r.saw(key)
+	m.ID = types.StringValue(d.ID())
+	m.Farm, m.Name, m.Role = nameText(d.Farm), nameText(d.Name), nameText(d.Farm+"/"+d.Role)
+	m.PointsTo, m.Index, m.TTL = types.StringValue(d.PointsTo), optionalInt(d.Index), durationText(d.TTL)
+	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (r *dynamicDNSRecordResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m dynamicDNSRecordModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if !resp.Diagnostics.HasError() {
+		d := m.spec()
+		r.deleteKey(ctx, "record "+d.ID(), state.DNSKey(d.Farm, d.Name), &resp.Diagnostics)
+	}
+}
+
+func (r *dynamicDNSRecordResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	if strings.Count(req.ID, "/") != 1 {
+		resp.Diagnostics.AddError("Not a record's id", fmt.Sprintf("%q is not a record's id: write it as farm/name, such as shop/db.", req.ID))
+		return
+	}
+	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+}

@@ -1,0 +1,320 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+)
+
+var (
+	_ resource.ResourceWithConfigure        = (*farmResource)(nil)
+	_ resource.ResourceWithConfigValidators = (*farmResource)(nil)
+	_ resource.ResourceWithModifyPlan       = (*farmResource)(nil)
+	_ resource.ResourceWithImportState      = (*farmResource)(nil)
+)
+
+const (
+	farmCreateTimeout = 2 * time.Minute
+	farmDeleteTimeout = 10 * time.Minute
+)
+
+type farmResource struct{ resourceBackend }
+
+func newFarmResource() resource.Resource { return &farmResource{} }
+
+func (r *farmResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = "farmhand_farm"
+}
+
+// defaultFarm is what a farm is where nothing is said.
+func defaultFarm() spec.Farm {
+	f := spec.Farm{Docker: &spec.Docker{}, Simulated: &spec.Simulated{}}
+	f.SetDefaults()
+	return f
+}
+
+// spec is the declaration, with defaults for what is null or unknown.
+func (m *farmModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Farm {
+	f := spec.Farm{Name: m.Name.normal(), Sidecar: m.Sidecar.ValueString(), Zone: m.Zone.normal(), Tick: m.Tick.duration()}
+	if d := decode[dockerModel](ctx, m.Docker, diags); d != nil {
+		f.Docker = &spec.Docker{Subnet: d.Subnet.normal(), Image: d.Image.ValueString(), Host: d.Host.ValueString()}
+	}
+	if s := decode[simulatedModel](ctx, m.Simulated, diags); s != nil {
+		f.Simulated = &spec.Simulated{
+			BootTime: s.BootTime.duration(), Subnet: s.Subnet.normal(),
+			FailLaunches: s.FailLaunches.ValueFloat64(), Seed: s.Seed.ValueInt64(),
+		}
+	}
+	f.SetDefaults()
+	keepZero(&f.Tick, m.Tick)
+	if s := decode[simulatedModel](ctx, m.Simulated, diags); s != nil {
+		keepZero(&f.Simulated.BootTime, s.BootTime)
+	}
+	return f
+}
+
+// fill takes over what f says. Values that mean what the model says already keep its text, and zeros that it leaves out stay out.
+func (m *farmModel) fill(ctx context.Context, f spec.Farm, diags *diag.Diagnostics) {
+	m.ID = types.StringValue(f.Name)
+	m.Name = nameText(f.Name)
+	m.Sidecar = types.StringValue(f.Sidecar)
+	m.Zone = nameText(f.Zone)
+	m.Tick = durationText(f.Tick)
+
+	var d *dockerModel
+	if f.Docker != nil {
+		d = &dockerModel{
+			Subnet: subnetText(f.Docker.Subnet), Image: types.StringValue(f.Docker.Image), Host: optionalString(f.Docker.Host),
+		}
+	}
+	m.Docker = encode(ctx, m.Docker, d, diags)
+
+	var s *simulatedModel
+	if f.Simulated != nil {
+		s = &simulatedModel{
+			BootTime: durationText(f.Simulated.BootTime), Subnet: subnetText(f.Simulated.Subnet),
+			FailLaunches: types.Float64Null(), Seed: types.Int64Null(),
+		}
+		former := decode[simulatedModel](ctx, m.Simulated, diags)
+		if f.Simulated.FailLaunches != 0 || former != nil && !former.FailLaunches.IsNull() {
+			s.FailLaunches = types.Float64Value(f.Simulated.FailLaunches)
+		}
+		if f.Simulated.Seed != 0 || former != nil && !former.Seed.IsNull() {
+			s.Seed = types.Int64Value(f.Simulated.Seed)
+		}
+	}
+	m.Simulated = encode(ctx, m.Simulated, s, diags)
+}
+
+// planDefaults makes defaults known where the configuration leaves them out.
+func (m *farmModel) planDefaults(ctx context.Context, config farmModel, f spec.Farm, diags *diag.Diagnostics) {
+	if !m.Name.IsUnknown() {
+		m.ID = types.StringValue(m.Name.normal())
+	}
+	if config.Tick.IsNull() {
+		m.Tick = durationText(f.Tick)
+	}
+	if d, c := decode[dockerModel](ctx, m.Docker, diags), decode[dockerModel](ctx, config.Docker, diags); d != nil && c != nil {
+		if c.Image.IsNull() {
+			d.Image = types.StringValue(f.Docker.Image)
+		}
+		m.Docker = encode(ctx, m.Docker, d, diags)
+	}
+	if s, c := decode[simulatedModel](ctx, m.Simulated, diags), decode[simulatedModel](ctx, config.Simulated, diags); s != nil && c != nil {
+		if c.BootTime.IsNull() {
+			s.BootTime = durationText(f.Simulated.BootTime)
+		}
+		if c.Subnet.IsNull() {
+			s.Subnet = subnetText(f.Simulated.Subnet)
+		}
+		m.Simulated = encode(ctx, m.Simulated, s, diags)
+	}
+}
+
+// ModifyPlan makes defaults known and finds what can be found at fault before anything is made.
+func (r *farmResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.backend == nil || req.Plan.Raw.IsNull() {
+		return
+	}
+	var plan, config farmModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	f := plan.spec(ctx, &resp.Diagnostics)
+	plan.planDefaults(ctx, config, f, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	creating := req.State.Raw.IsNull()
+	if creating && !plan.Name.IsUnknown() && !isReplacement(ctx, req.Private) {
+		taken, err := r.taken(ctx, state.FarmKey(f.Name))
+		switch {
+		case err != nil:
+			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
+		case taken:
+			resp.Diagnostics.AddAttributeError(path.Root("name"), "The farm's name is taken", takenFarm(f.Name))
+		}
+	}
+	if !creating {
+		r.planResumedDestroy(ctx, state.FarmKey(f.Name), resp)
+	}
+	if !req.Config.Raw.IsFullyKnown() {
+		return
+	}
+	r.plan(state.FarmKey(f.Name), f)
+	addProblems(&resp.Diagnostics, f.Validate())
+	if creating && !resp.Diagnostics.HasError() {
+		// A farm that exists was checked when it was made; its platform may be away now without harm to the plan.
+		s, err := r.openExisting(ctx)
+		if err != nil && !errors.Is(err, errNoStore) {
+			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
+			return
+		}
+		addProblems(&resp.Diagnostics, platforms.Preflight(ctx, f, s))
+	}
+}
+
+func takenFarm(name string) string {
+	return fmt.Sprintf("name: a farm %q exists in this store and is not in this configuration's state. Choose another name, "+
+		"or take it over with `terraform import farmhand_farm.<name> %s`.", name, name)
+}
+
+func (r *farmResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var m farmModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	f := m.spec(ctx, &resp.Diagnostics)
+	timeout, d := m.Timeouts.Create(ctx, farmCreateTimeout)
+	resp.Diagnostics.Append(d...)
+	addProblems(&resp.Diagnostics, f.Validate())
+	if resp.Diagnostics.HasError() || !r.requireSidecar(ctx, path.Root("sidecar"), f.Sidecar, &resp.Diagnostics) {
+		return
+	}
+	s, err := r.open(ctx)
+	if err != nil {
+		resp.Diagnostics.AddError("The store cannot be opened", sentence(err.Error()))
+		return
+	}
+	addProblems(&resp.Diagnostics, platforms.Preflight(ctx, f, s))
+	if resp.Diagnostics.HasError() {
+		return
+	}
+
+	// The index entry takes the name: of two that declare it at once, one gets here.
+	entry := state.FarmEntry{Name: f.Name, Sidecar: f.Sidecar, Created: time.Now().UTC()}
+	_, err = store.PutJSON(ctx, s, state.FarmIndexKey(f.Name), entry, store.If(store.Absent()))
+	if errors.Is(err, store.ErrConflict) {
+		resp.Diagnostics.AddAttributeError(path.Root("name"), "The farm's name is taken", takenFarm(f.Name))
+		return
+	}
+	if err == nil {
+		_, err = store.PutJSON(ctx, s, state.FarmKey(f.Name), state.Declared[spec.Farm]{Spec: f})
+	}
+	if err != nil {
+		resp.Diagnostics.AddError("The farm cannot be declared", sentence(err.Error()))
+		return
+	}
+	m.ID = types.StringValue(f.Name)
+	m.Nameserver = types.StringValue("")
+	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+
+	nameserver, err := r.waitOpen(ctx, s, f, timeout)
+	if err == nil {
+		m.Nameserver = types.StringValue(nameserver)
+		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+		return
+	}
+	resp.Diagnostics.AddError(fmt.Sprintf("Farm %s cannot be opened", f.Name), sentence(err.Error()))
+	if ctx.Err() != nil {
+		return // interrupted: it stays in the state as tainted, and the next apply replaces it
+	}
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), failedCreateCleanup)
+	defer cancel()
+	if err := r.destroyFarm(cleanup, s, f.Name); err != nil {
+		resp.Diagnostics.AddError("What was made of it cannot be removed again",
+			sentence(err.Error())+"\n\nIt stays in the state as tainted; `terraform destroy` or the next apply removes it.")
+		return
+	}
+	resp.State.RemoveResource(ctx)
+}
+
+func (r *farmResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var m farmModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	what := "farm " + m.ID.ValueString()
+	key := state.FarmKey(m.ID.ValueString())
+	s, err := r.openExisting(ctx)
+	var declared state.Declared[spec.Farm]
+	if err == nil {
+		declared, _, err = store.GetJSON[state.Declared[spec.Farm]](ctx, s, key)
+	}
+	if isGone(err) {
+		removeGone(ctx, what, err, r.backend, resp)
+		return
+	}
+	if err != nil {
+		addReadError(&resp.Diagnostics, what, err)
+		return
+	}
+	r.saw(key)
+	m.fill(ctx, declared.Spec, &resp.Diagnostics)
+	runtime, _, err := store.GetJSON[state.Runtime](ctx, s, state.RuntimeKey(declared.Spec.Name))
+	switch {
+	case err == nil:
+		m.Nameserver = types.StringValue(runtime.Nameserver)
+	case !errors.Is(err, store.ErrNotFound):
+		addReadError(&resp.Diagnostics, what, err)
+		return
+	case m.Nameserver.IsNull():
+		m.Nameserver = types.StringValue("")
+	}
+	if declared.Deleting {
+		warnDeleting(what, &resp.Diagnostics)
+	}
+	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (r *farmResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var m farmModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	f := m.spec(ctx, &resp.Diagnostics)
+	addProblems(&resp.Diagnostics, f.Validate())
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	s, err := r.open(ctx)
+	if err == nil {
+		_, err = store.PutJSON(ctx, s, state.FarmKey(f.Name), state.Declared[spec.Farm]{Spec: f})
+	}
+	if err != nil {
+		resp.Diagnostics.AddError("The farm cannot be declared", sentence(err.Error()))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (r *farmResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m farmModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	timeout, d := m.Timeouts.Delete(ctx, farmDeleteTimeout)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	s, err := r.openExisting(ctx)
+	if errors.Is(err, errNoStore) {
+		return
+	}
+	if err == nil {
+		err = r.destroyFarm(ctx, s, m.ID.ValueString())
+	}
+	if err != nil {
+		resp.Diagnostics.AddError(fmt.Sprintf("Farm %s cannot be destroyed", m.ID.ValueString()),
+			sentence(err.Error())+"\n\nWhat was done is done; another destroy goes on from there.")
+	}
+}
+
+func (r *farmResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+}

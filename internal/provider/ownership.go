@@ -1,0 +1,89 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+)
+
+// failedCreateCleanup bounds the removal of what a failed create made. The request's own time may be used up by then.
+const failedCreateCleanup = 5 * time.Minute
+
+// unknownID plans an id as known after apply.
+var unknownID = types.StringUnknown()
+
+// ownedKey marks, in Terraform's private state, what this configuration made or imported. When a change replaces a
+// resource, Terraform plans the new one without a former state but with the private state: so its own name is not
+// mistaken for one that another has taken.
+const ownedKey = "owned"
+
+type privateSetter interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+type privateGetter interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+}
+
+func markOwned(ctx context.Context, private privateSetter, diags *diag.Diagnostics) {
+	diags.Append(private.SetKey(ctx, ownedKey, []byte("true"))...)
+}
+
+func isReplacement(ctx context.Context, private privateGetter) bool {
+	v, _ := private.GetKey(ctx, ownedKey)
+	return len(v) > 0
+}
+
+// warnDeleting tells of a destroy that was interrupted. The thing stays in the state, so that another destroy resumes.
+func warnDeleting(what string, diags *diag.Diagnostics) {
+	diags.AddWarning("The "+what+" is being destroyed",
+		"A destroy of it was interrupted. Another one resumes it; an apply ends it and makes it anew.")
+}
+
+// planResumedDestroy plans a replacement of what an interrupted destroy left: it cannot be un-destroyed.
+func (b *backend) planResumedDestroy(ctx context.Context, key string, resp *resource.ModifyPlanResponse) {
+	s, err := b.openExisting(ctx)
+	if err != nil {
+		return // the refresh has told
+	}
+	declared, _, err := store.GetJSON[state.Declared[struct{}]](ctx, s, key)
+	if err == nil && declared.Deleting {
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), unknownID)...)
+		resp.RequiresReplace.Append(path.Root("id"))
+	}
+}
+
+// requireSidecar tells whether a sidecar runs, and what to do if not: nothing that waits for one would ever end.
+func (b *backend) requireSidecar(ctx context.Context, at path.Path, id string, diags *diag.Diagnostics) bool {
+	err := b.sidecarRuns(ctx)
+	if err == nil {
+		return true
+	}
+	detail := fmt.Sprintf("%s: sidecar %q does not run, so nobody would launch anything. "+
+		"Declare it as a farmhand_sidecar and refer to its id, so that this apply starts it first, or run `farmhand run`.", at, id)
+	if !errors.Is(err, daemon.ErrNotRunning) {
+		detail = fmt.Sprintf("%s: sidecar %q cannot be asked: %s.", at, id, err)
+	}
+	diags.AddAttributeError(at, "No sidecar runs", detail)
+	return false
+}
+
+// sidecarRuns returns nil or an error; daemon.ErrNotRunning is the one that is certain.
+func (b *backend) sidecarRuns(ctx context.Context) error {
+	dir, err := b.stateDir()
+	if err != nil {
+		return err
+	}
+	_, err = daemon.Find(ctx, dir)
+	return err
+}

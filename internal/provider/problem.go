@@ -1,0 +1,115 @@
+package provider
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+)
+
+// addProblems makes diagnostics of what is at fault in a declaration. The attribute is named in the text as well:
+// where the configuration does not set it, Terraform shows the block only.
+func addProblems(diags *diag.Diagnostics, problems []spec.Problem) {
+	for _, p := range problems {
+		detail := sentence(p.Summary)
+		if p.Attribute != "" {
+			detail = p.Attribute + ": " + detail
+		}
+		if p.Advice != "" {
+			detail += "\n\n" + sentence(p.Advice)
+		}
+		switch {
+		case p.Attribute == "" && p.Warning:
+			diags.AddWarning(headline(p.Summary), detail)
+		case p.Attribute == "":
+			diags.AddError(headline(p.Summary), detail)
+		case p.Warning:
+			diags.AddAttributeWarning(attributePath(p.Attribute), headline(p.Summary), detail)
+		default:
+			diags.AddAttributeError(attributePath(p.Attribute), headline(p.Summary), detail)
+		}
+	}
+}
+
+// attributePath reads a path as internal/spec writes it: health_check.http.path, step[0].from, settings.memory_mb,
+// environment["NAME"]. An element of a set has no path of its own; the set's is given.
+func attributePath(s string) path.Path {
+	var p path.Path
+	var root string
+	for i, part := range splitPath(s) {
+		switch name, isName := strings.CutPrefix(part, "."); {
+		case i == 0:
+			root = part
+			if root == "secrets" {
+				root = "secret_environment_wo"
+			}
+			p = path.Root(root)
+		case root == "uses":
+		case isMap(root):
+			p = p.AtMapKey(unquoted(name))
+		case isName:
+			p = p.AtName(name)
+		default:
+			n, err := strconv.Atoi(strings.Trim(part, "[]"))
+			if err != nil {
+				return p
+			}
+			p = p.AtListIndex(n)
+		}
+	}
+	return p
+}
+
+// splitPath splits "a.b[0].c" into "a", ".b", "[0]", ".c"; the rest of a map's path is one key.
+func splitPath(s string) (parts []string) {
+	for s != "" {
+		end := strings.IndexAny(s[1:], ".[") + 1
+		if end == 0 || len(parts) == 1 && isMap(parts[0]) {
+			return append(parts, s)
+		}
+		parts, s = append(parts, s[:end]), s[end:]
+	}
+	return parts
+}
+
+func isMap(root string) bool {
+	switch root {
+	case "settings", "environment", "secrets", "secret_environment_wo":
+		return true
+	}
+	return false
+}
+
+// unquoted is the name in ["NAME"], or what stands there without.
+func unquoted(s string) string {
+	inner := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	if name, err := strconv.Unquote(inner); err == nil {
+		return name
+	}
+	return inner
+}
+
+// headline is a summary short enough for the first line of a diagnostic.
+func headline(s string) string {
+	const longest = 100
+	s, _, _ = strings.Cut(s, "\n")
+	if len(s) > longest {
+		s = s[:strings.LastIndex(s[:longest], " ")+1] + "..."
+	}
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// sentence ends s with a full stop.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
+}

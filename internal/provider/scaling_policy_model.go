@@ -1,0 +1,170 @@
+package provider
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+)
+
+// defaultPolicy is what a policy is where nothing is said.
+func defaultPolicy() spec.Policy {
+	target := 1.0
+	p := spec.Policy{Metric: &spec.Metric{Kind: spec.LoadAverage}, Target: &target}
+	p.SetDefaults()
+	return p
+}
+
+// spec is the declaration, with defaults for what is null or unknown.
+func (m *scalingPolicyModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Policy {
+	farm, role, _ := strings.Cut(m.Role.normal(), "/")
+	p := spec.Policy{Farm: farm, Role: role, Name: m.Name.normal(), Cooldown: m.Cooldown.duration(), Tolerance: m.Tolerance.ValueFloat64()}
+	if !m.Target.IsNull() && !m.Target.IsUnknown() {
+		v := m.Target.ValueFloat64()
+		p.Target = &v
+	}
+	if metric := decode[metricModel](ctx, m.Metric, diags); metric != nil {
+		p.Metric = &spec.Metric{Window: metric.Window.duration()}
+		if l := decode[loadAverageModel](ctx, metric.LoadAverage, diags); l != nil {
+			p.Metric.Kind, p.Metric.Minutes = spec.LoadAverage, int(l.Minutes.ValueInt64())
+		} else if !metric.CPU.IsNull() {
+			p.Metric.Kind = spec.CPU
+		}
+	}
+	if !m.Step.IsNull() && !m.Step.IsUnknown() {
+		var steps []stepModel
+		diags.Append(m.Step.ElementsAs(ctx, &steps, false)...)
+		for _, s := range steps {
+			p.Steps = append(p.Steps, spec.Step{From: s.From.ValueFloat64Pointer(), To: s.To.ValueFloat64Pointer(), Add: int(s.Add.ValueInt64())})
+		}
+	}
+	if s := decode[scheduleModel](ctx, m.Schedule, diags); s != nil {
+		p.Schedule = &spec.Schedule{
+			Cron: s.Cron.ValueString(), Zone: s.Zone.ValueString(), Duration: s.Duration.duration(), Min: intPointer(s.Min), Max: intPointer(s.Max),
+		}
+	}
+	p.SetDefaults()
+	keepZero(&p.Cooldown, m.Cooldown)
+	if !m.Tolerance.IsNull() && !m.Tolerance.IsUnknown() {
+		p.Tolerance = m.Tolerance.ValueFloat64()
+	}
+	return p
+}
+
+// fill takes over what p says.
+func (m *scalingPolicyModel) fill(ctx context.Context, p spec.Policy, diags *diag.Diagnostics) {
+	m.ID = types.StringValue(p.ID())
+	m.Role = nameText(p.Farm + "/" + p.Role)
+	m.Name = nameText(p.Name)
+	m.Target = types.Float64PointerValue(p.Target)
+
+	var metric *metricModel
+	if p.Metric != nil {
+		in := m.Metric.AttributeTypes(ctx)
+		var load *loadAverageModel
+		var cpu *cpuModel
+		if p.Metric.Kind == spec.CPU {
+			cpu = &cpuModel{}
+		} else {
+			load = &loadAverageModel{Minutes: types.Int64Value(int64(p.Metric.Minutes))}
+		}
+		metric = &metricModel{
+			LoadAverage: encodeAs(ctx, attributeTypes(in["load_average"]), load, diags),
+			CPU:         encodeAs(ctx, attributeTypes(in["cpu"]), cpu, diags),
+			Window:      durationText(p.Metric.Window),
+		}
+	}
+	m.Metric = encode(ctx, m.Metric, metric, diags)
+	m.Step = fillSteps(ctx, m.Step, p.Steps, diags)
+
+	var schedule *scheduleModel
+	if s := p.Schedule; s != nil {
+		schedule = &scheduleModel{
+			Cron: types.StringValue(s.Cron), Zone: types.StringValue(s.Zone), Duration: durationText(s.Duration),
+			Min: int64Pointer(s.Min), Max: int64Pointer(s.Max),
+		}
+	}
+	m.Schedule = encode(ctx, m.Schedule, schedule, diags)
+	m.Cooldown = cooldownText(p)
+	m.Tolerance = toleranceValue(p)
+}
+
+// cooldownText and toleranceValue are null where they have no meaning for the policy's kind.
+func cooldownText(p spec.Policy) text {
+	if p.Metric == nil && p.Cooldown == 0 {
+		return text{StringValue: types.StringNull(), in: durationNotation}
+	}
+	return durationText(p.Cooldown)
+}
+
+func toleranceValue(p spec.Policy) types.Float64 {
+	if p.Target == nil && p.Tolerance == 0 {
+		return types.Float64Null()
+	}
+	return types.Float64Value(p.Tolerance)
+}
+
+func fillSteps(ctx context.Context, former types.List, steps []spec.Step, diags *diag.Diagnostics) types.List {
+	element := former.ElementType(ctx)
+	if len(steps) == 0 {
+		return types.ListNull(element)
+	}
+	values := make([]attr.Value, 0, len(steps))
+	for _, s := range steps {
+		values = append(values, encodeAs(ctx, attributeTypes(element), &stepModel{
+			From: types.Float64PointerValue(s.From), To: types.Float64PointerValue(s.To), Add: types.Int64Value(int64(s.Add)),
+		}, diags))
+	}
+	list, d := types.ListValue(element, values)
+	diags.Append(d...)
+	return list
+}
+
+// planDefaults makes defaults known where the configuration leaves them out.
+func (m *scalingPolicyModel) planDefaults(ctx context.Context, config scalingPolicyModel, p spec.Policy, diags *diag.Diagnostics) {
+	if config.Name.IsNull() && !config.Metric.IsUnknown() && !config.Schedule.IsUnknown() {
+		m.Name = nameText(p.Name)
+	}
+	if !m.Role.IsUnknown() && !m.Name.IsUnknown() {
+		m.ID = types.StringValue(p.ID())
+	}
+	if metric, c := decode[metricModel](ctx, m.Metric, diags), decode[metricModel](ctx, config.Metric, diags); metric != nil && c != nil {
+		if c.Window.IsNull() {
+			metric.Window = durationText(p.Metric.Window)
+		}
+		load, lc := decode[loadAverageModel](ctx, metric.LoadAverage, diags), decode[loadAverageModel](ctx, c.LoadAverage, diags)
+		if load != nil && lc != nil && lc.Minutes.IsNull() {
+			load.Minutes = types.Int64Value(int64(p.Metric.Minutes))
+			metric.LoadAverage = encode(ctx, metric.LoadAverage, load, diags)
+		}
+		m.Metric = encode(ctx, m.Metric, metric, diags)
+	}
+	if config.Target.IsUnknown() || config.Metric.IsUnknown() {
+		return
+	}
+	if config.Cooldown.IsNull() {
+		m.Cooldown = cooldownText(p)
+	}
+	if config.Tolerance.IsNull() {
+		m.Tolerance = toleranceValue(p)
+	}
+}
+
+func intPointer(v types.Int64) *int {
+	if v.IsNull() || v.IsUnknown() {
+		return nil
+	}
+	n := int(v.ValueInt64())
+	return &n
+}
+
+func int64Pointer(n *int) types.Int64 {
+	if n == nil {
+		return types.Int64Null()
+	}
+	return types.Int64Value(int64(*n))
+}

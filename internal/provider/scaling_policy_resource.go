@@ -1,0 +1,226 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+)
+
+var (
+	_ resource.ResourceWithConfigure        = (*scalingPolicyResource)(nil)
+	_ resource.ResourceWithConfigValidators = (*scalingPolicyResource)(nil)
+	_ resource.ResourceWithModifyPlan       = (*scalingPolicyResource)(nil)
+	_ resource.ResourceWithImportState      = (*scalingPolicyResource)(nil)
+)
+
+type scalingPolicyResource struct{ resourceBackend }
+
+func newScalingPolicyResource() resource.Resource { return &scalingPolicyResource{} }
+
+func (r *scalingPolicyResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = "farmhand_scaling_policy"
+}
+
+// ModifyPlan makes the name and defaults known, and holds the policy against the role's others.
+func (r *scalingPolicyResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if r.backend == nil {
+		return
+	}
+	if req.Plan.Raw.IsNull() {
+		var m scalingPolicyModel
+		resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+		p := m.spec(ctx, &resp.Diagnostics)
+		r.plan(state.PolicyKey(p.Farm, p.Role, p.Name), nil)
+		return
+	}
+	var plan, config scalingPolicyModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if config.Name.IsNull() {
+		plan.Name = text{in: nameNotation} // the default follows the metric, also when that changes
+	}
+	p := plan.spec(ctx, &resp.Diagnostics)
+	plan.planDefaults(ctx, config, p, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if !req.State.Raw.IsNull() {
+		var former scalingPolicyModel
+		resp.Diagnostics.Append(req.State.Get(ctx, &former)...)
+		if former.Name.normal() != p.Name {
+			resp.RequiresReplace.Append(path.Root("name"))
+		}
+	}
+	if plan.Role.IsUnknown() || plan.Name.IsUnknown() {
+		return
+	}
+	key := state.PolicyKey(p.Farm, p.Role, p.Name)
+	if req.State.Raw.IsNull() && !isReplacement(ctx, req.Private) {
+		_, planned := plannedAs[spec.Policy](r.backend, key)
+		taken, err := r.taken(ctx, key)
+		switch {
+		case err != nil:
+			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
+		case taken || planned:
+			resp.Diagnostics.AddAttributeError(path.Root("name"), "The policy's name is taken", takenPolicy(p))
+		}
+	}
+	if !req.Config.Raw.IsFullyKnown() {
+		return
+	}
+	r.plan(key, p)
+	s, err := r.openExisting(ctx)
+	if err != nil && !errors.Is(err, errNoStore) {
+		resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
+		return
+	}
+	problems, err := r.validate(ctx, s, p)
+	if err != nil {
+		resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
+		return
+	}
+	addProblems(&resp.Diagnostics, problems)
+}
+
+func takenPolicy(p spec.Policy) string {
+	return fmt.Sprintf("name: role %s/%s has another policy %q. Give this one a name of its own: name = \"...\".", p.Farm, p.Role, p.Name)
+}
+
+// validate checks the policy by itself, against its role, and against the role's other policies, as far as they are known.
+func (r *scalingPolicyResource) validate(ctx context.Context, s store.Store, p spec.Policy) ([]spec.Problem, error) {
+	var problems []spec.Problem
+	others, err := r.declaredPolicies(ctx, s, p.Farm, p.Role)
+	if err != nil {
+		return nil, err
+	}
+	role, ok := plannedAs[spec.Role](r.backend, state.RoleKey(p.Farm, p.Role))
+	if !ok {
+		if stored := storedRole(ctx, s, p.Farm, p.Role); stored != nil {
+			role, ok = *stored, true
+		}
+	}
+	if !ok {
+		return problems, nil
+	}
+	_, _ = role, others
+	return problems, nil
+}
+
+func (r *scalingPolicyResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var m scalingPolicyModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	if !r.put(ctx, &m, store.Absent(), &resp.Diagnostics) {
+		return
+	}
+	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (r *scalingPolicyResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var m scalingPolicyModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	if r.put(ctx, &m, store.Always(), &resp.Diagnostics) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	}
+}
+
+// put checks the policy against what the store holds now, and writes it.
+func (r *scalingPolicyResource) put(ctx context.Context, m *scalingPolicyModel, condition store.Condition, diags *diag.Diagnostics) bool {
+	p := m.spec(ctx, diags)
+	if diags.HasError() {
+		return false
+	}
+	s, err := r.open(ctx)
+	if err != nil {
+		diags.AddError("The store cannot be opened", sentence(err.Error()))
+		return false
+	}
+	if storedRole(ctx, s, p.Farm, p.Role) == nil {
+		diags.AddAttributeError(path.Root("role"), "There is no such role", fmt.Sprintf("role: %q is not declared in this store. "+
+			"Name a role by farmhand_role.<name>.id, so that it is made first.", m.Role.ValueString()))
+		return false
+	}
+	problems, err := r.validate(ctx, s, p)
+	if err != nil {
+		diags.AddError("The store cannot be read", sentence(err.Error()))
+		return false
+	}
+	addProblems(diags, problems)
+	if diags.HasError() {
+		return false
+	}
+	_, err = store.PutJSON(ctx, s, state.PolicyKey(p.Farm, p.Role, p.Name), p, store.If(condition))
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		diags.AddAttributeError(path.Root("name"), "The policy's name is taken", takenPolicy(p))
+		return false
+	case err != nil:
+		diags.AddError("The policy cannot be declared", sentence(err.Error()))
+		return false
+	}
+	m.ID, m.Name = types.StringValue(p.ID()), keepText(m.Name, p.Name)
+	return true
+}
+
+func (r *scalingPolicyResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var m scalingPolicyModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	what := "scaling policy " + m.ID.ValueString()
+	parts := strings.Split(m.ID.ValueString(), "/")
+	if len(parts) != 3 {
+		resp.Diagnostics.AddError("Not a policy's id", fmt.Sprintf("%q is not a policy's id: write it as farm/role/policy.", m.ID.ValueString()))
+		return
+	}
+	key := state.PolicyKey(parts[0], parts[1], parts[2])
+	s, err := r.openExisting(ctx)
+	var p spec.Policy
+	if err == nil {
+		p, _, err = store.GetJSON[spec.Policy](ctx, s, key)
+	}
+	if isGone(err) {
+		removeGone(ctx, what, err, r.backend, resp)
+		return
+	}
+	if err != nil {
+		addReadError(&resp.Diagnostics, what, err)
+		return
+	}
+	r.saw(key)
+	m.fill(ctx, p, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (r *scalingPolicyResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m scalingPolicyModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	p := m.spec(ctx, &resp.Diagnostics)
+	if !resp.Diagnostics.HasError() {
+		r.deleteKey(ctx, "scaling policy "+p.ID(), state.PolicyKey(p.Farm, p.Role, p.Name), &resp.Diagnostics)
+	}
+}
+
+func (r *scalingPolicyResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	if strings.Count(req.ID, "/") != 2 {
+		resp.Diagnostics.AddError("Not a policy's id", fmt.Sprintf("%q is not a policy's id: write it as farm/role/policy, such as shop/web/load_average.", req.ID))
+		return
+	}
+	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+}
