@@ -86,16 +86,11 @@ func (p *pass) mayLaunch(n int) (allowed int, why string) {
 	case !p.view.MachinesListed:
 		return 0, "the platform could not be asked what it holds; nothing is launched until it answers"
 	case mem.LaunchFailures >= launchBudget:
-		why = fmt.Sprintf("%s launches in a row did not come up, the last was %s", numeral(mem.LaunchFailures), mem.FailedInstance)
-		if f := mem.LastFailure; f != nil {
-			why += fmt.Sprintf(" in step %q: %s", f.Step, f.Error)
-			if n := len(f.Log); n > 0 {
-				why += "; it printed last: " + strings.Join(f.Log[max(0, n-printedLines):], " | ")
-			}
+		until := mem.FailedAt.Add(forgiveAfter).UTC().Format("15:04 MST")
+		if p.oldest() == nil { // else the roll-out says it
+			p.hold("launches-stopped", failure, fmt.Sprintf("role %s does not come up: %s", p.role.Spec.Name, p.failureStory()), mem.LastFailure)
 		}
-		why += fmt.Sprintf(". No more is tried before %s; a changed role is tried at once", p.memory.FailedAt.Add(forgiveAfter).UTC().Format("15:04 MST"))
-		p.hold("launches", failure, "role "+p.role.Spec.Name+" does not come up: "+why, mem.LastFailure)
-		return 0, why
+		return 0, fmt.Sprintf("%s launches in a row did not come up; no more before %s", numeral(mem.LaunchFailures), until)
 	case p.now.Before(mem.RetryAt):
 		return 0, fmt.Sprintf("%s did not come up; the next launch is in %s", mem.FailedInstance, brief(mem.RetryAt.Sub(p.now)))
 	case mem.LaunchFailures > 0: // one at a time until one comes up: a probe, not an avalanche
@@ -105,6 +100,19 @@ func (p *pass) mayLaunch(n int) (allowed int, why string) {
 		return 1, ""
 	}
 	return n, ""
+}
+
+// failureStory is what is known of a series of failed launches, and the way out.
+func (p *pass) failureStory() string {
+	mem := &p.memory
+	story := fmt.Sprintf("%s launches in a row failed, the last was %s", numeral(mem.LaunchFailures), mem.FailedInstance)
+	if f := mem.LastFailure; f != nil {
+		story += fmt.Sprintf(" in step %q: %s", f.Step, f.Error)
+		if n := len(f.Log); n > 0 {
+			story += "; it printed last: " + strings.Join(f.Log[max(0, n-printedLines):], " | ")
+		}
+	}
+	return story + fmt.Sprintf(". Mend and apply the role, that is tried at once; as it is, it is tried again at %s", mem.FailedAt.Add(forgiveAfter).UTC().Format("15:04 MST"))
 }
 
 // pruneCounted forgets the tokens of instances that are no longer on record.

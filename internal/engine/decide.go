@@ -29,9 +29,9 @@ func Decide(view View) Outcome {
 		passes[i] = newPass(&view, role)
 		passes[i].live()
 	}
-	deaf := farmFellSilent(passes)
+	silent, all := farmFellSilent(passes)
 	for _, p := range passes {
-		p.diagnose(deaf)
+		p.diagnose(silent, all)
 		p.size()
 		p.reconcile()
 		p.tell()
@@ -50,7 +50,7 @@ func (p *pass) reconcile() {
 	switch {
 	case p.ending():
 		p.endEverything()
-	case p.role.Stateful:
+	case p.role.Stateful || p.role.InPlace:
 		p.keepIndexed()
 	default:
 		p.keepFleet()

@@ -33,10 +33,12 @@ type Role struct {
 	Spec       spec.Role
 	Deleting   bool
 	Generation string // that new instances are made from now
-	Stateful   bool   // replaced end-first
-	Policies   []Policy
-	Instances  []Instance // every record, by index
-	Memory     state.Memory
+	Stateful   bool   // its data belongs to the index: replaced end-first, and only when the old machine is absent
+	// InPlace: its address is what it is known by (a balancer's): replaced end-first into the same index too.
+	InPlace   bool
+	Policies  []Policy
+	Instances []Instance // every record, by index
+	Memory    state.Memory
 }
 
 // Policy is a declared policy with its measurement.

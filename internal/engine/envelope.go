@@ -25,11 +25,15 @@ func (p *pass) envelope() {
 		}
 		v.Reason = "active until " + until.Format("Mon 2 Jan 15:04 MST")
 		if s.Min != nil {
-			a.Min = max(a.Min, min(*s.Min, r.Max))
+			if n := min(*s.Min, r.Max); n > a.Min {
+				a.Min, p.minBy = n, policy.Spec.Name
+			}
 			v.Reason += fmt.Sprintf(", min %d", *s.Min)
 		}
 		if s.Max != nil {
-			a.Max = min(a.Max, max(*s.Max, r.Min))
+			if n := max(*s.Max, r.Min); n < a.Max {
+				a.Max, p.maxBy = n, policy.Spec.Name
+			}
 			v.Reason += fmt.Sprintf(", max %d", *s.Max)
 		}
 		a.Votes = append(a.Votes, v)

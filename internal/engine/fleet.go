@@ -11,8 +11,8 @@ import (
 // keepFleet brings a role of interchangeable servers to its number. Whoever is to go, goes after its replacement
 // serves: the chosen sick and the servers of an older generation are replaced launch first.
 //
-// Three numbers say it all: there shall be desired servers; the chosen sick are not counted; one more may come while
-// a generation is rolled out.
+// Three numbers say it all: there shall be desired servers; the chosen sick are not counted, so that for a while there
+// may be as many more than max; and one more may come while a generation is rolled out.
 func (p *pass) keepFleet() {
 	desired := p.account.Desired
 	p.cancelSuperseded()
@@ -20,9 +20,10 @@ func (p *pass) keepFleet() {
 
 	have := p.count(serving, sick, coming) - p.chosen()
 	if have < desired+surge {
-		allowed, why := p.mayLaunch(desired + surge - have)
-		p.launch(allowed, desired, rollout && have >= desired)
-		p.explainLaunches(desired+surge-have, allowed, why)
+		missing := desired + surge - have
+		allowed, why := p.mayLaunch(missing)
+		p.launch(allowed, missing, rollout && have >= desired)
+		p.explainLaunches(missing, allowed, why)
 	} else {
 		p.mayLaunch(0)
 	}
@@ -50,22 +51,26 @@ func (p *pass) keepFleet() {
 	}
 }
 
-// launch plans n servers at the lowest free indexes.
-func (p *pass) launch(n, desired int, rollout bool) {
+// launch plans n servers of the missing at the lowest free indexes.
+func (p *pass) launch(n, missing int, rollout bool) {
 	taken := p.takenIndexes()
-	for range n {
+	grown := max(0, p.account.Desired-p.role.Memory.Desired)
+	for i := range n {
 		index := p.freeIndex(taken)
 		taken[index] = true
-		name := state.InstanceName(p.role.Spec.Name, index)
+		reason := p.account.Reason
+		if i < missing-grown {
+			reason = p.reasonToReplace(rollout)
+		}
 		p.decide(Decision{
-			Action: Launch, Instance: name, Index: index, Generation: p.role.Generation, Kind: "launch",
-			Reason: fmt.Sprintf("launching %s: %s", name, p.reasonToLaunch(desired, rollout)),
+			Action: Launch, Instance: state.InstanceName(p.role.Spec.Name, index), Index: index,
+			Generation: p.role.Generation, Kind: "launch", Reason: reason,
 		})
 	}
 }
 
-// reasonToLaunch is the most telling one: what was lost or is sick, then why the number is what it is.
-func (p *pass) reasonToLaunch(desired int, rollout bool) string {
+// reasonToReplace is the most telling one for a launch that makes the role no larger than it was meant to be.
+func (p *pass) reasonToReplace(rollout bool) string {
 	if len(p.lost) > 0 {
 		why := p.lost[0]
 		p.lost = p.lost[1:]
@@ -75,20 +80,15 @@ func (p *pass) reasonToLaunch(desired int, rollout bool) string {
 		return fmt.Sprintf("generation %s is rolled out, one server at a time", short(p.role.Generation))
 	}
 	for i := range p.members {
-		if m := &p.members[i]; m.chosen && m.standing == sick && !m.old {
-			return fmt.Sprintf("to replace %s: %s", m.Name(), m.ailment.reason)
-		}
-	}
-	for i := range p.members {
 		if m := &p.members[i]; m.chosen && m.standing == sick {
 			return fmt.Sprintf("to replace %s: %s", m.Name(), m.ailment.reason)
 		}
 	}
-	if desired > p.role.Memory.Desired && p.account.Reason != "" {
-		return p.account.Reason
+	why := fmt.Sprintf("role %s is to have %s and has %d", p.role.Spec.Name, servers(p.account.Desired), p.count(serving, sick, coming))
+	if p.memory.LaunchFailures > 0 && p.memory.FailedInstance != "" {
+		why += fmt.Sprintf("; %s did not come up %s ago", p.memory.FailedInstance, brief(p.since(p.memory.FailedAt)))
 	}
-	have := p.count(serving, sick, coming)
-	return fmt.Sprintf("role %s is to have %s and has %d", p.role.Spec.Name, servers(desired), have)
+	return why
 }
 
 // cancel ends n of those that are still coming up, the youngest first: they serve nobody yet.
@@ -125,7 +125,7 @@ func (p *pass) abandon(m *member, why string) {
 		}
 		return
 	}
-	p.terminate(m, "terminate", fmt.Sprintf("%s ends before it served: %s", m.Name(), why))
+	p.terminate(m, "terminate", why)
 }
 
 func short(generation string) string {

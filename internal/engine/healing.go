@@ -17,6 +17,9 @@ const (
 	doubtShare = 0.5
 	// doubtAtLeast: one server alone cannot be a majority of anything.
 	doubtAtLeast = 2
+	// deafPatience: when most of the farm is silent, what hears it is at fault. For longer than this, one at a time is
+	// tried even so.
+	deafPatience = 5 * time.Minute
 )
 
 // silence is the signal of an agent that does not report; the others are the names of checks.
@@ -29,10 +32,9 @@ type ailment struct {
 	reason  string
 }
 
-// farmFellSilent tells whether most agents of the farm, of whatever role, are silent at once: what they report to is
-// at fault then, not they. It speaks up for roles of one server too.
-func farmFellSilent(passes []*pass) bool {
-	all, silent := 0, 0
+// farmFellSilent counts the silent agents of the farm, of whatever role, if that is most of them: what they report to
+// is at fault then, not they. It speaks up for roles of one server too. silent is 0 if they are few.
+func farmFellSilent(passes []*pass) (silent, all int) {
 	for _, p := range passes {
 		for i := range p.members {
 			if m := &p.members[i]; m.standing == serving {
@@ -43,7 +45,10 @@ func farmFellSilent(passes []*pass) bool {
 			}
 		}
 	}
-	return suspicious(silent, all)
+	if !suspicious(silent, all) {
+		return 0, all
+	}
+	return silent, all
 }
 
 func suspicious(bad, all int) bool {
@@ -74,7 +79,7 @@ func (p *pass) examine(m *member) (ailment, bool) {
 	if r == nil || m.Phase != state.Running { // not heard yet, or moved to running at this tick
 		return ailment{}, false
 	}
-	if !m.ServedAt.IsZero() && p.since(m.ServedAt) < p.role.Spec.HealthCheck.Grace.Std() {
+	if p.inGrace(m) {
 		return ailment{}, false
 	}
 	var a ailment
@@ -98,13 +103,19 @@ func (p *pass) examine(m *member) (ailment, bool) {
 	return a, len(a.signals) > 0
 }
 
+// inGrace tells that its checks do not count yet.
+func (p *pass) inGrace(m *member) bool {
+	return m.ServedAt.IsZero() || p.since(m.ServedAt) < p.role.Spec.HealthCheck.Grace.Std()
+}
+
 // diagnose finds the sick and chooses whose turn it is to be replaced. Those not chosen keep counting as capacity:
-// they limp, but they are there. deaf is farmFellSilent.
-func (p *pass) diagnose(deaf bool) {
+// they limp, but they are there. silent of all is farmFellSilent.
+func (p *pass) diagnose(silent, all int) {
 	if p.ending() {
 		return
 	}
-	all := p.count(serving)
+	deaf := silent > 0
+	role, known := p.count(serving), 0
 	bySignal := map[string]int{}
 	var ill []*member
 	for i := range p.members {
@@ -113,6 +124,9 @@ func (p *pass) diagnose(deaf bool) {
 			continue
 		}
 		a, is := p.examine(m)
+		if is || !p.inGrace(m) {
+			known++
+		}
 		if !is {
 			continue
 		}
@@ -129,24 +143,32 @@ func (p *pass) diagnose(deaf bool) {
 	slices.SortFunc(ill, func(a, b *member) int {
 		return cmp.Or(a.ailment.since.Compare(b.ailment.since), cmp.Compare(a.Index, b.Index))
 	})
-	turn := max(1, int(replaceShare*float64(all)))
-	if signal := p.doubted(ill, bySignal, all, deaf); signal != "" {
+	turn := max(1, int(replaceShare*float64(role)))
+	if signal := p.doubted(ill, bySignal, role, known, deaf); signal != "" {
 		turn -= p.recentlyReplaced()
 		if p.role.Stateful {
 			turn = 0 // ending a healthy database on a mistaken signal is worse than waiting
 		}
-		p.holdForDoubt(signal, bySignal[signal], all, max(0, turn))
+		bad, of := bySignal[signal], fmt.Sprintf("%s of role %s", servers(role), p.role.Spec.Name)
+		if deaf && signal == silence {
+			bad, of = silent, servers(all)+" of the farm"
+			if p.since(ill[0].ailment.since) < deafPatience {
+				turn = 0
+			}
+		}
+		p.holdForDoubt(signal, bad, of, max(0, turn))
 	}
 	for _, m := range ill[:min(max(0, turn), len(ill))] {
 		m.chosen = true
 	}
 }
 
-// doubted is the signal that so many turned bad by that it is not believed, or empty.
-func (p *pass) doubted(ill []*member, bySignal map[string]int, all int, deaf bool) string {
+// doubted is the signal that so many turned bad by that it is not believed, or empty. Of checks only those servers
+// count whose checks count: one that has just come up has shown nothing yet.
+func (p *pass) doubted(ill []*member, bySignal map[string]int, role, known int, deaf bool) string {
 	for _, m := range ill {
 		for _, s := range m.ailment.signals {
-			if suspicious(bySignal[s], all) || s == silence && deaf {
+			if s == silence && (deaf || suspicious(bySignal[s], role)) || s != silence && suspicious(bySignal[s], known) {
 				return s
 			}
 		}
@@ -154,24 +176,23 @@ func (p *pass) doubted(ill []*member, bySignal map[string]int, all int, deaf boo
 	return ""
 }
 
-func (p *pass) holdForDoubt(signal string, bad, all, turn int) {
-	what, look := fmt.Sprintf("fail check %q", signal), "the check, and what all of them depend on"
+func (p *pass) holdForDoubt(signal string, bad int, of string, turn int) {
+	what, look := fmt.Sprintf("fail check %q", signal), "the check, or what all of them depend on,"
 	if signal == silence {
-		what, look = "have fallen silent", "the network between them and the sidecar"
+		what, look = "have fallen silent", "what they report to"
 	}
 	then := "none is replaced for it meanwhile"
 	if turn > 0 {
-		then = fmt.Sprintf("no more than %d is replaced per boot time meanwhile", turn)
+		then = fmt.Sprintf("%d is replaced, to see whether that helps", turn)
 	}
-	p.hold("doubt:"+signal, warning, fmt.Sprintf("%d of the %s of role %s %s at once: that is more likely %s than the servers themselves; %s",
-		bad, servers(all), p.role.Spec.Name, what, look, then), nil)
+	p.hold("doubt:"+signal, warning, fmt.Sprintf("%d of the %s %s at once: that is more likely %s than the servers; %s", bad, of, what, look, then), nil)
 }
 
-// recentlyReplaced counts replacements for bad health within the last boot time.
+// recentlyReplaced counts replacements for bad health that have not had the time to show whether they helped.
 func (p *pass) recentlyReplaced() int {
 	n := 0
 	for _, at := range p.memory.Replaced {
-		if p.since(at) < p.bootTime() {
+		if p.since(at) < p.trial() {
 			n++
 		}
 	}
@@ -182,12 +203,15 @@ func (p *pass) recentlyReplaced() int {
 func (p *pass) replaced() {
 	var kept []time.Time
 	for _, at := range p.memory.Replaced {
-		if p.since(at) < p.bootTime() {
+		if p.since(at) < p.trial() {
 			kept = append(kept, at)
 		}
 	}
 	p.memory.Replaced = append(kept, p.now)
 }
+
+// trial is how long a replacement takes to come up and to show its own health.
+func (p *pass) trial() time.Duration { return p.bootTime() + p.role.Spec.HealthCheck.Grace.Std() }
 
 // bootTime is the longest that one of the role's servers took to serve; the launch timeout while none has.
 func (p *pass) bootTime() time.Duration {

@@ -14,6 +14,7 @@ type hold struct {
 	level   string
 	reason  string
 	failure *state.Failure
+	quiet   bool // remembered only, so that it is not said again
 }
 
 func (p *pass) hold(key, level, reason string, f *state.Failure) {
@@ -22,7 +23,7 @@ func (p *pass) hold(key, level, reason string, f *state.Failure) {
 			return
 		}
 	}
-	p.holds = append(p.holds, hold{key, level, reason, f})
+	p.holds = append(p.holds, hold{key: key, level: level, reason: reason, failure: f})
 }
 
 // held tells whether it held at the former tick.
@@ -38,6 +39,9 @@ func (p *pass) tell() {
 	keys := make([]string, len(p.holds))
 	for i, h := range p.holds {
 		keys[i] = h.key
+		if h.quiet {
+			continue
+		}
 		p.account.Clamps = append(p.account.Clamps, h.reason)
 		if !p.held(h.key) {
 			p.decide(Decision{Action: Note, Kind: "hold", Level: h.level, Reason: h.reason, Failure: h.failure})

@@ -2,18 +2,23 @@ package engine
 
 import "fmt"
 
-// keepIndexed brings a role to its number whose data belongs to the index: there is never a second server for an
-// index while the first may still write, so replacing ends first and launches into the same index once the platform
-// confirms that the old machine is absent.
+// keepIndexed brings a role to its number whose data or address belongs to the index: there is never a second server
+// for an index while the first may still write, so replacing ends first and launches into the same index once the
+// platform confirms that the old machine is absent. Where it is the only one, it does not drain: nobody could take over.
 func (p *pass) keepIndexed() {
 	desired := p.account.Desired
 	p.cancelSuperseded()
 
-	// Those on their way out hold their index, and their place.
-	have := p.count(serving, sick, coming, leaving)
+	// Those on their way out hold their index, and their place if that is among the first.
+	have := p.count(serving, sick, coming)
+	for i := range p.members {
+		if m := &p.members[i]; m.standing == leaving && m.Index <= desired {
+			have++
+		}
+	}
 	if have < desired {
 		allowed, why := p.mayLaunch(desired - have)
-		p.launch(allowed, desired, false)
+		p.launch(allowed, desired-have, false)
 		p.explainLaunches(desired-have, allowed, why)
 	} else {
 		p.mayLaunch(0)
@@ -36,13 +41,18 @@ func (p *pass) keepIndexed() {
 	for i := range p.members {
 		if m := &p.members[i]; m.chosen && m.standing == sick {
 			p.replaced()
-			p.terminate(m, "terminate", fmt.Sprintf("%s ends and comes back with its data: %s", m.Name(), m.ailment.reason))
+			p.terminate(m, "terminate", "it ends and comes back in its place: "+m.ailment.reason)
 			return
 		}
 	}
 	if p.count(sick) == 0 && p.rolloutMayGoOn() {
 		if m := p.oldest(); m != nil {
-			p.leave(m, fmt.Sprintf("it comes back, with its data, as generation %s", short(p.role.Generation)))
+			why := fmt.Sprintf("it comes back in its place as generation %s", short(p.role.Generation))
+			if p.count(serving) == 1 {
+				p.terminate(m, "terminate", why)
+				return
+			}
+			p.leave(m, why)
 		}
 	}
 }

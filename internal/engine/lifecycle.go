@@ -55,7 +55,7 @@ func (p *pass) come(m *member) {
 		p.fail(m, state.Failure{Step: orElse(r.Boot.Step, "boot"), Error: r.Boot.Failed, Log: r.Boot.Log})
 	case r != nil && r.Serving() && (m.Machine == nil || !m.Machine.Stopped && !m.Machine.Ending):
 		m.standing = serving
-		d := m.about(Move, "running", info, fmt.Sprintf("%s serves, %s after its launch", m.Name(), brief(age)))
+		d := m.about(Move, "running", info, fmt.Sprintf("serves, %s after its launch", brief(age)))
 		d.Phase = state.Running
 		p.decide(d)
 		p.launchSucceeded(m)
@@ -87,7 +87,7 @@ func (p *pass) step(m *member, to state.Phase, reason string) {
 
 // fail gives an instance up that never served. Its machine is ended at once.
 func (p *pass) fail(m *member, f state.Failure) {
-	d := m.about(Move, "failed", failure, fmt.Sprintf("%s did not come up: %s: %s", m.Name(), f.Step, f.Error))
+	d := m.about(Move, "failed", failure, fmt.Sprintf("it did not come up, in step %q: %s", f.Step, f.Error))
 	d.Phase, d.Failure = state.Failed, &f
 	p.decide(d)
 	p.launchFailed(m, f)
@@ -106,7 +106,7 @@ func (p *pass) clearAway(m *member) {
 	case p.stoppedForGood(m):
 		p.endStopped(m)
 	default:
-		p.terminate(m, "", fmt.Sprintf("%s has failed", m.Name()))
+		p.terminate(m, "", "it did not come up")
 	}
 }
 
@@ -136,7 +136,7 @@ func (p *pass) run(m *member) {
 
 // lose says that a server was lost, and remembers the reason for its replacement.
 func (p *pass) lose(m *member, why string) {
-	p.decide(m.about(Note, "lost", warning, fmt.Sprintf("%s is lost: %s", m.Name(), why)))
+	p.decide(m.about(Note, "lost", warning, why))
 	p.lost = append(p.lost, fmt.Sprintf("replaces %s: %s", m.Name(), why))
 }
 
@@ -150,7 +150,7 @@ func (p *pass) drain(m *member) {
 	case p.stoppedForGood(m):
 		p.endStopped(m)
 	case p.since(m.Since) >= wait || (m.Machine != nil && m.Machine.Stopped):
-		p.terminate(m, "terminate", fmt.Sprintf("%s has drained for %s: %s", m.Name(), brief(p.since(m.Since)), orElse(m.Reason, "it is to end")))
+		p.terminate(m, "terminate", fmt.Sprintf("drained for %s; %s", brief(p.since(m.Since)), orElse(m.Reason, "it is to end")))
 	}
 }
 
@@ -196,10 +196,10 @@ func (p *pass) endStopped(m *member) {
 // forget frees the index. Without a reason there is no event: something more telling was said of it.
 func (p *pass) forget(m *member, reason string) {
 	m.standing = gone
-	d := m.about(Forget, "", info, "its machine is gone")
+	d := m.about(Forget, "", info, "the platform has no machine for it any more")
 	if reason != "" {
-		d = m.about(Forget, "gone", info, fmt.Sprintf("%s is gone: %s", m.Name(), reason))
-		if p.role.Stateful {
+		d.Kind = "gone"
+		if p.role.Stateful || p.role.InPlace {
 			p.lost = append(p.lost, fmt.Sprintf("takes the place of the former %s: %s", m.Name(), reason))
 		}
 	}
@@ -222,14 +222,14 @@ func (p *pass) endEverything() {
 				}
 				continue
 			}
-			p.terminate(m, "terminate", fmt.Sprintf("%s ends: %s", m.Name(), why))
+			p.terminate(m, "terminate", why)
 		case serving, sick:
 			if p.absent(m) {
 				p.forget(m, why)
 				continue
 			}
 			if p.view.Deleting || p.drainTime() == 0 || m.Machine != nil && m.Machine.Stopped {
-				p.terminate(m, "terminate", fmt.Sprintf("%s ends: %s", m.Name(), why))
+				p.terminate(m, "terminate", why)
 				continue
 			}
 			p.leave(m, why)
@@ -254,7 +254,7 @@ func (p *pass) drainTime() time.Duration {
 // leave takes a server out of service; it is ended when it has drained.
 func (p *pass) leave(m *member, why string) {
 	m.standing = leaving
-	p.decide(m.about(Drain, "drain", info, fmt.Sprintf("%s leaves: %s", m.Name(), why)))
+	p.decide(m.about(Drain, "drain", info, why))
 }
 
 // stepOf is how far an instance came that did not come up.

@@ -19,6 +19,8 @@ type pass struct {
 	account   Account
 	decisions []Decision
 	holds     []hold
+	// minBy and maxBy name the schedules that narrow the envelope now; empty: the role's own.
+	minBy, maxBy string
 	// lost are the reasons for replacing what was found lost at this tick; see reasonToLaunch.
 	lost []string
 }

@@ -15,6 +15,7 @@ func (p *pass) surge() (n int, rollout bool) {
 	if p.oldest() == nil {
 		return 0, false
 	}
+	goOn := p.rolloutMayGoOn()
 	if onTheirWay := p.count(coming); onTheirWay > 0 {
 		// The new one is coming, beside all the others: let it.
 		if p.count(serving, sick)+onTheirWay-p.chosen() > p.account.Desired {
@@ -25,21 +26,26 @@ func (p *pass) surge() (n int, rollout bool) {
 	if p.chosen() > 0 || p.count(leaving) > 0 {
 		return 0, false // first things first: the sick are replaced, and what left is gone
 	}
-	if p.count(serving, sick) < p.account.Desired || !p.rolloutMayGoOn() {
+	if p.count(serving, sick) < p.account.Desired || !goOn {
 		return 0, false
 	}
 	return 1, true
 }
 
-// rolloutMayGoOn tells whether the role's generation comes up; says so where it does not.
+// rolloutMayGoOn tells whether the role's generation comes up, as far as is known; says so where it does not.
 func (p *pass) rolloutMayGoOn() bool {
 	mem := &p.memory
 	if p.oldest() == nil || mem.LaunchFailures == 0 || mem.FailedGeneration != p.role.Generation {
 		return true
 	}
-	p.hold("rollout:"+p.role.Generation, warning, fmt.Sprintf("the roll-out of generation %s of role %s waits: %s did not come up; %s of the former generation go on serving",
-		short(p.role.Generation), p.role.Spec.Name, mem.FailedInstance, servers(p.count(serving, sick))), mem.LastFailure)
-	return mem.LaunchFailures < launchBudget && !p.now.Before(mem.RetryAt)
+	stays := fmt.Sprintf("%s of the former generation keep serving", servers(p.count(serving, sick)))
+	if mem.LaunchFailures >= launchBudget {
+		p.hold("rollout-stopped", failure, fmt.Sprintf("the roll-out of generation %s of role %s stops: %s. %s", short(p.role.Generation), p.role.Spec.Name, p.failureStory(), stays), mem.LastFailure)
+		return false
+	}
+	p.hold("rollout-waits", warning, fmt.Sprintf("the roll-out of generation %s of role %s waits: %s did not come up; it is tried again. %s",
+		short(p.role.Generation), p.role.Spec.Name, mem.FailedInstance, stays), mem.LastFailure)
+	return !p.now.Before(mem.RetryAt)
 }
 
 // oldest is the next to be replaced by the role's generation, nil if none is left: followers before a primary.

@@ -110,7 +110,7 @@ func (p *pass) shrink(base int, w *wish, wishes []*wish) (int, string) {
 	var why string
 	switch {
 	case base <= a.Min:
-		why = fmt.Sprintf("min is %d", a.Min)
+		why = fmt.Sprintf("min is %d%s", a.Min, by(p.minBy))
 	case !p.view.MachinesListed:
 		why = "the platform could not be asked what it holds"
 	case p.count(coming) > 0:
@@ -185,8 +185,14 @@ func (p *pass) remember(current, n int) {
 		p.decide(Decision{Action: Note, Kind: "scale-in", Level: info, Reason: fmt.Sprintf("role %s shrinks from %d to %d: %s", p.role.Spec.Name, current, n, p.account.Reason)})
 	}
 	p.memory.Desired = n
-	if n == p.account.Max && n > p.account.Min && (p.wantsMore() || p.held("max")) {
-		p.hold("max", warning, fmt.Sprintf("role %s is at its max of %d and its policies want more", p.role.Spec.Name, n), nil)
+	if n == p.account.Max && n > p.account.Min {
+		// Said once for as long as it stays there: a metric that trembles at the edge would say it all the time.
+		switch {
+		case p.wantsMore():
+			p.hold("max", warning, fmt.Sprintf("role %s is at its max of %d and its policies want more", p.role.Spec.Name, n), nil)
+		case p.held("max"):
+			p.holds = append(p.holds, hold{key: "max", quiet: true})
+		}
 	}
 }
 
@@ -196,9 +202,16 @@ func (p *pass) wantsMore() bool {
 
 func (p *pass) whyEnvelope(current, n int) string {
 	if n > current {
-		return fmt.Sprintf("min is %d", p.account.Min)
+		return fmt.Sprintf("min is %d%s", p.account.Min, by(p.minBy))
 	}
-	return fmt.Sprintf("max is %d", p.account.Max)
+	return fmt.Sprintf("max is %d%s", p.account.Max, by(p.maxBy))
+}
+
+func by(schedule string) string {
+	if schedule == "" {
+		return ""
+	}
+	return " by schedule " + schedule
 }
 
 // explainLaunches says in the account when fewer were launched than are missing.

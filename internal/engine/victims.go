@@ -33,7 +33,7 @@ func (p *pass) victim() *member {
 
 // byAge is the role's order of victims among the equally worthy.
 func (p *pass) byAge(a, b *member) int {
-	if p.role.Stateful { // the highest index, whatever its age: those that stay are 1 to n
+	if p.role.Stateful || p.role.InPlace { // the highest index, whatever its age: those that stay are 1 to n
 		return cmp.Compare(b.Index, a.Index)
 	}
 	age := cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Index, b.Index))

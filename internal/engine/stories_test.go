@@ -1,0 +1,352 @@
+package engine_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// TestStories runs testdata/*.txt: what happens to a small farm, and what the engine does about it, in its own words.
+// A change of words or behaviour is taken over with -rewrite, and read in the diff.
+//
+//	role web min=2 max=6 [boot=5s drain=10s launch_timeout=5m stateful scale_in=oldest generation=g2 fail-boot[=g2]]
+//	policy web load target=1.5 metric=load|cpu [cooldown=60s]
+//	policy web load metric=load steps=(3..5:+1, 5..:+2)
+//	policy web day cron="0 8 * * *" zone=Europe/Paris duration=10h [min=4 max=6]
+//	no-policy web load          forget it
+//	load web 6                  the role's load, divided over who serves; cpu alike
+//	tick 2s                     time passes, then one decision
+//	run 60s                     the same every two seconds
+//	kill|vanish|remove web-2    its machine stops, is gone, is being removed by somebody else
+//	mute|speak web-2            its agent falls silent, or is heard again
+//	sick web-2 http             a check fails; well web-2
+//	platform silent|answers     it can or cannot be asked
+//	machine m9 web age=1m       one that nobody knows
+//	delete web                  the role, or the farm if none is named
+//	account web, instances      what it makes of it
+func TestStories(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		w := newWorld()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			out := w.tell(t, d)
+			for _, b := range w.broken {
+				out += "MUST NOT BE: " + b + "\n"
+			}
+			w.broken = nil
+			return out
+		})
+	})
+}
+
+func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
+	word := func(i int) string {
+		if i >= len(d.CmdArgs) {
+			d.Fatalf(t, "%s wants a word more", d.Cmd)
+		}
+		return d.CmdArgs[i].Key
+	}
+	switch d.Cmd {
+	case "role":
+		return w.tellRole(t, d)
+	case "policy":
+		return w.tellPolicy(t, d)
+	case "no-policy":
+		r := w.roles[word(0)]
+		r.policies = slices.DeleteFunc(r.policies, func(p spec.Policy) bool { return p.Name == word(1) })
+	case "load", "cpu":
+		v, err := strconv.ParseFloat(word(1), 64)
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		if d.Cmd == "cpu" {
+			w.roles[word(0)].cpu = v
+		} else {
+			w.roles[word(0)].load = v
+		}
+	case "tick":
+		w.pass(length(t, word(0)))
+		return w.words(w.decide())
+	case "run":
+		var b strings.Builder
+		for end := w.now.Add(length(t, word(0))); w.now.Before(end); {
+			w.pass(2 * time.Second)
+			b.WriteString(w.words(w.decide()))
+		}
+		return b.String()
+	case "kill", "vanish", "remove", "mute", "speak", "well", "sick":
+		for _, arg := range d.CmdArgs {
+			m := w.machineOf(arg.Key)
+			if m == nil {
+				return fmt.Sprintf("%s has no machine\n", arg.Key)
+			}
+			w.strike(d, m)
+		}
+	case "platform":
+		w.unlisted = word(0) == "silent"
+	case "sidecar-back":
+		w.hearing = w.now
+	case "machine":
+		age := time.Minute
+		for _, a := range d.CmdArgs {
+			if a.Key == "age" {
+				age = length(t, a.Vals[0])
+			}
+		}
+		w.machines[word(0)] = &machineWorld{Machine: engine.Machine{ID: word(0), Role: word(1), Name: word(1) + "-9", Token: "unknown-" + word(0)}, launched: w.now.Add(-age)}
+	case "delete":
+		if len(d.CmdArgs) == 0 {
+			w.deleting = true
+		} else {
+			w.roles[word(0)].deleting = true
+		}
+	case "at":
+		at, err := time.Parse(time.RFC3339, word(0))
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		w.pass(at.Sub(w.now))
+	case "primary":
+		for _, r := range w.roles {
+			for _, rec := range r.records {
+				rec.Primary = rec.Primary || rec.Name() == word(0)
+			}
+		}
+	case "account":
+		return accountWords(w.last.Accounts[word(0)])
+	case "instances":
+		return w.instanceWords()
+	default:
+		d.Fatalf(t, "no such command: %s", d.Cmd)
+	}
+	return ""
+}
+
+func (w *world) strike(d *datadriven.TestData, m *machineWorld) {
+	switch d.Cmd {
+	case "kill":
+		m.Stopped, m.Exit = true, "exit status 137, killed"
+	case "vanish":
+		delete(w.machines, m.ID)
+	case "remove":
+		m.Ending, m.endAt = true, w.now.Add(5*time.Second)
+	case "mute":
+		m.mute = true
+	case "speak":
+		m.mute = false
+	case "sick":
+		m.bad = &state.Check{Name: "http", Failures: 3, Since: w.now, Message: "GET /healthz: 503"}
+	case "well":
+		m.bad = nil
+	}
+}
+
+func (w *world) tellRole(t *testing.T, d *datadriven.TestData) string {
+	name := d.CmdArgs[0].Key
+	r := w.roles[name]
+	if r == nil {
+		r = w.addRole(spec.Role{Name: name, Behavior: "apache"})
+	}
+	for _, a := range d.CmdArgs[1:] {
+		val := strings.Join(a.Vals, ",")
+		switch a.Key {
+		case "min":
+			r.role.Min = whole(t, val)
+		case "max":
+			r.role.Max = whole(t, val)
+		case "boot":
+			r.boot = length(t, val)
+		case "drain":
+			r.role.Drain = spec.Duration(length(t, val))
+		case "launch_timeout":
+			r.role.LaunchTimeout = spec.Duration(length(t, val))
+		case "scale_in":
+			r.role.ScaleIn = val
+		case "stateful":
+			r.stateful = true
+		case "in-place":
+			r.inPlace = true
+		case "generation":
+			r.gen = val
+		case "fail-boot":
+			r.failBoot = &state.Failure{Step: "boot script", Error: "exit status 3", Log: []string{"installing", "cannot find the licence"}}
+			r.failGen = val
+		case "boots":
+			r.failBoot = nil
+		default:
+			t.Fatalf("%s: role has no %q", d.Pos, a.Key)
+		}
+	}
+	return ""
+}
+
+func (w *world) tellPolicy(t *testing.T, d *datadriven.TestData) string {
+	r := w.roles[d.CmdArgs[0].Key]
+	p := spec.Policy{Farm: w.farm.Name, Role: r.role.Name, Name: d.CmdArgs[1].Key}
+	for _, a := range d.CmdArgs[2:] {
+		val := strings.Join(a.Vals, ",")
+		switch a.Key {
+		case "metric":
+			p.Metric = &spec.Metric{Kind: map[string]string{"load": spec.LoadAverage, "cpu": spec.CPU}[val]}
+		case "target":
+			v, err := strconv.ParseFloat(val, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Target = &v
+		case "steps":
+			for _, s := range a.Vals {
+				p.Steps = append(p.Steps, stepOf(t, s))
+			}
+		case "cooldown":
+			p.Cooldown = spec.Duration(length(t, val))
+		case "cron":
+			p.Schedule = schedule(p.Schedule)
+			p.Schedule.Cron = strings.ReplaceAll(val, "_", " ")
+		case "zone":
+			p.Schedule = schedule(p.Schedule)
+			p.Schedule.Zone = val
+		case "duration":
+			p.Schedule = schedule(p.Schedule)
+			p.Schedule.Duration = spec.Duration(length(t, val))
+		case "min", "max":
+			p.Schedule = schedule(p.Schedule)
+			n := whole(t, val)
+			if a.Key == "min" {
+				p.Schedule.Min = &n
+			} else {
+				p.Schedule.Max = &n
+			}
+		default:
+			t.Fatalf("%s: policy has no %q", d.Pos, a.Key)
+		}
+	}
+	p.SetDefaults()
+	r.policies = slices.DeleteFunc(r.policies, func(q spec.Policy) bool { return q.Name == p.Name })
+	r.policies = append(r.policies, p)
+	return ""
+}
+
+func schedule(s *spec.Schedule) *spec.Schedule {
+	if s == nil {
+		s = &spec.Schedule{Zone: "UTC"}
+	}
+	return s
+}
+
+// stepOf reads "3..5:+1".
+func stepOf(t *testing.T, s string) spec.Step {
+	t.Helper()
+	bounds, add, ok := strings.Cut(s, ":")
+	from, to, ok2 := strings.Cut(bounds, "..")
+	if !ok || !ok2 {
+		t.Fatalf("%q is no step", s)
+	}
+	step := spec.Step{Add: whole(t, strings.TrimPrefix(add, "+"))}
+	for text, field := range map[string]**float64{"f" + from: &step.From, "t" + to: &step.To} {
+		if text[1:] == "" {
+			continue
+		}
+		v, err := strconv.ParseFloat(text[1:], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*field = &v
+	}
+	return step
+}
+
+func whole(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func length(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// words are a tick's decisions, one line each. A repeated step has no event, and its line is in brackets.
+func (w *world) words(o engine.Outcome) string {
+	var b strings.Builder
+	for _, d := range o.Decisions {
+		action := string(d.Action)
+		if d.Action == engine.Move {
+			action += " to " + string(d.Phase)
+		}
+		if d.Action == engine.Note {
+			action = d.Kind
+		}
+		who := d.Instance
+		if d.Machine != "" {
+			who = strings.TrimSpace(who + " (" + d.Machine + ")")
+		}
+		line := fmt.Sprintf("%s %s", action, orRole(who, d.Role))
+		if d.Level != "info" && d.Level != "" {
+			line += " [" + d.Level + "]"
+		}
+		if d.Kind == "" {
+			line = "(" + line + ")"
+		}
+		fmt.Fprintf(&b, "%6s  %s: %s\n", w.now.Sub(w.start), line, d.Reason)
+	}
+	return b.String()
+}
+
+func orRole(who, role string) string {
+	if who == "" {
+		return role
+	}
+	return who
+}
+
+func accountWords(a engine.Account) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d serving, %d coming, envelope %d to %d, desired %d: %s\n", a.Serving, a.Coming, a.Min, a.Max, a.Desired, a.Reason)
+	for _, v := range a.Votes {
+		what := fmt.Sprintf("wants %d", v.Want)
+		if v.Abstain {
+			what = "no vote"
+		}
+		if v.Blocks {
+			what += ", blocks scaling in"
+		}
+		fmt.Fprintf(&b, "  %s %s: %s: %s\n", v.Kind, v.Policy, what, v.Reason)
+	}
+	for _, c := range a.Clamps {
+		fmt.Fprintf(&b, "  %s\n", c)
+	}
+	return b.String()
+}
+
+func (w *world) instanceWords() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(w.roles)) {
+		r := w.roles[name]
+		for _, i := range slices.Sorted(maps.Keys(r.records)) {
+			rec := r.records[i]
+			fmt.Fprintf(&b, "%s %s %s\n", rec.Name(), rec.Phase, rec.Generation)
+		}
+	}
+	if b.Len() == 0 {
+		return "none\n"
+	}
+	return b.String()
+}
