@@ -147,6 +147,9 @@ func (r *roleResource) roomProblems(ctx context.Context, s store.Store, farm spe
 
 // platformProblems asks the platform whether it could launch the role: the image exists and suits.
 func (r *roleResource) platformProblems(ctx context.Context, s store.Store, farm spec.Farm, role spec.Role) []spec.Problem {
+	if farm.Simulated != nil && s == nil {
+		return nil // it lives in the store, and there is none yet
+	}
 	p, err := platforms.Open(farm, platforms.Deps{Store: s})
 	if err == nil {
 		defer p.Close()
