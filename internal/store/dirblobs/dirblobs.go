@@ -83,7 +83,19 @@ func (b *Blobs) put(ctx context.Context, r io.Reader) (name string, size int64, 
 	}
 	name = hex.EncodeToString(hash.Sum(nil))
 	// Also over an older file of that name: it holds the same bytes, or it is damaged and this mends it.
-	return name, size, os.Rename(f.Name(), filepath.Join(b.dir, name))
+	if err = os.Rename(f.Name(), filepath.Join(b.dir, name)); err != nil {
+		return "", 0, err
+	}
+	syncFolder(b.dir)
+	return name, size, nil
+}
+
+// syncFolder makes a new name outlast a power cut, where the file system can do so at all.
+func syncFolder(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		d.Sync()
+		d.Close()
+	}
 }
 
 // OpenBlob opens a blob. The Read that reaches the end returns store.ErrDamaged if the bytes are not the blob's.

@@ -27,15 +27,22 @@ func explain(ctx context.Context, path string, err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return damaged(path, err)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("%w, nothing was written to %s: make room on its file system; what failed is tried again or can be (%w)", store.ErrFull, path, err)
+		return full(path, err)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fmt.Errorf("%w: another process has kept %s locked for %s; end it if it hangs (%w)", store.ErrUnavailable, path, busyTimeout, err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH:
 		return fmt.Errorf("%s: %w: this user must be able to write the file and its folder; it belongs to who made it", path, err)
 	case sqlite3.SQLITE_IOERR:
+		if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // no room for the file that the processes share
+			return full(path, err)
+		}
 		return fmt.Errorf("%s: %w: look at the file system (full, read-only, or on a network: the store needs a local one)", path, err)
 	}
 	return err
+}
+
+func full(path string, cause error) error {
+	return fmt.Errorf("%w, nothing was written to %s: make room on its file system (%w)", store.ErrFull, path, cause)
 }
 
 func damaged(path string, cause error) error {

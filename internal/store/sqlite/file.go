@@ -15,8 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
 // busyTimeout is how long a call waits for another process's write. Writes take less than a millisecond; five
@@ -79,7 +77,7 @@ func release(path string) {
 func create(ctx context.Context, path string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".new-*") // made 0600
 	if err != nil {
-		return full(err)
+		return explainOS(path, err)
 	}
 	fresh := f.Name()
 	f.Close()
@@ -108,7 +106,7 @@ func create(ctx context.Context, path string) (err error) {
 		return explain(ctx, path, err)
 	}
 	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return full(err)
+		return explainOS(path, err)
 	}
 	return nil
 }
@@ -191,10 +189,10 @@ func dsn(path, mode string, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-// full marks a full disk as store.ErrFull.
-func full(err error) error {
+// explainOS marks a full disk as store.ErrFull, as explain does for SQLite's errors.
+func explainOS(path string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: make room and try again (%w)", store.ErrFull, err)
+		return full(path, err)
 	}
 	return err
 }
