@@ -17,7 +17,7 @@ import (
 const (
 	// pullSilence ends a pull that makes no progress: a registry that can be reached says something within seconds.
 	pullSilence = 30 * time.Second
-	// askRegistryWithin bounds the question at plan time whether a registry has an image.
+	// askRegistryWithin bounds the question whether a registry has an image: a plan waits for it.
 	askRegistryWithin = 10 * time.Second
 )
 
@@ -32,7 +32,7 @@ type baseImage struct {
 
 var pulls keyedMutex // by reference, over all farms of this process
 
-// Check tells whether the role's image exists here or can be pulled, and suits. It leaves the image pulled.
+// Check tells whether the role's image exists, here or at a registry, and suits. It pulls nothing: Launch does.
 func (d *Docker) Check(ctx context.Context, role spec.Role) error {
 	doing := "checking role " + role.Name
 	c, err := d.client(ctx)
@@ -40,7 +40,13 @@ func (d *Docker) Check(ctx context.Context, role spec.Role) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	ref := d.imageOf(role.Image)
-	base, err := findImage(ctx, c, ref)
+	base, err := localImage(ctx, c, ref)
+	if errdefs.IsNotFound(err) {
+		if err := askRegistry(ctx, c, ref); err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -55,6 +61,28 @@ func (d *Docker) Check(ctx context.Context, role spec.Role) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
+}
+
+// askRegistry returns an ErrInvalid if no registry has the image.
+func askRegistry(ctx context.Context, c *client.Client, ref string) error {
+	ask, cancel := context.WithTimeout(ctx, askRegistryWithin)
+	defer cancel()
+	_, err := c.DistributionInspect(ask, ref, client.DistributionInspectOptions{})
+	if err == nil || lacksDistribution(err) {
+		return nil
+	}
+	return noImage(ref, err)
+}
+
+// lacksDistribution knows an engine that cannot be asked what a registry has: Podman. The launch will tell.
+func lacksDistribution(err error) bool {
+	lower := strings.ToLower(err.Error())
+	return errdefs.IsNotImplemented(err) || strings.Contains(lower, "page not found") || strings.Contains(lower, "path not found")
+}
+
+// noImage is the error of an image that is neither here nor at a registry; err is the registry's.
+func noImage(ref string, err error) error {
+	return fmt.Errorf("image %q does not exist here and could not be pulled (%s); %s: %w", ref, registryTrouble(err), imageAdvice, platform.ErrInvalid)
 }
 
 // findImage looks an image up here and, where it is not, pulls it once.
@@ -74,7 +102,7 @@ func findImage(ctx context.Context, c *client.Client, ref string) (baseImage, er
 		if e := explain(err, "pulling image "+ref); errors.Is(e, platform.ErrCapacity) {
 			return baseImage{}, e
 		}
-		return baseImage{}, fmt.Errorf("image %q does not exist here and could not be pulled (%s); %s: %w", ref, registryTrouble(err), imageAdvice, platform.ErrInvalid)
+		return baseImage{}, noImage(ref, err)
 	}
 	return localImage(ctx, c, ref)
 }

@@ -47,26 +47,10 @@ func Preflight(ctx context.Context, farm spec.Farm) []spec.Problem {
 	return problems
 }
 
-// PreflightImage is Preflight's part for a role's own image; attribute is its path in HCL. It pulls nothing.
-// An engine that does not answer is no fault of the image: there is then no problem to tell.
-func PreflightImage(ctx context.Context, farm spec.Farm, image, attribute string) []spec.Problem {
-	c, err := connect(ctx, farm.Docker.Host)
-	if err != nil {
-		return nil
-	}
-	defer c.Close()
-	return preflightImage(ctx, c, image, attribute)
-}
-
 func preflightImage(ctx context.Context, c *client.Client, image, attribute string) []spec.Problem {
 	_, err := localImage(ctx, c, image)
 	if errdefs.IsNotFound(err) {
-		ask, cancel := context.WithTimeout(ctx, askRegistryWithin)
-		defer cancel()
-		if _, err = c.DistributionInspect(ask, image, client.DistributionInspectOptions{}); err == nil {
-			return nil
-		}
-		return []spec.Problem{{Attribute: attribute, Summary: fmt.Sprintf("image %q does not exist here and could not be pulled (%s)", image, registryTrouble(err)), Advice: imageAdvice}}
+		err = askRegistry(ctx, c, image)
 	}
 	if err != nil {
 		return []spec.Problem{{Attribute: attribute, Summary: plain(err)}}

@@ -3,6 +3,7 @@ package platforms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/docker"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/simulated"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
@@ -33,11 +35,17 @@ func Open(farm spec.Farm, d Deps) (platform.Platform, error) {
 	return nil, fmt.Errorf("farm %s names no platform: set docker or simulated: %w", farm.Name, platform.ErrInvalid)
 }
 
-// Preflight tells at plan time what would stop the farm from running on its platform. It changes nothing.
-// The store may be nil; with one, a farm of the same name that another store keeps on the same engine is found too.
+// Preflight tells at plan time what would stop a new farm from running on its platform. It changes nothing.
+// s may be nil where there is no store yet. A farm of that name on the engine that s knows nothing of is a problem.
 func Preflight(ctx context.Context, farm spec.Farm, s store.Store) []spec.Problem {
-	if farm.Docker != nil {
-		return docker.Preflight(ctx, farm)
+	if farm.Docker == nil {
+		return nil // what a simulated farm needs, spec has checked
 	}
-	return nil
+	problems := docker.Preflight(ctx, farm)
+	if s != nil {
+		if _, err := s.Get(ctx, state.FarmIndexKey(farm.Name)); !errors.Is(err, store.ErrNotFound) {
+			return problems
+		}
+	}
+	return append(problems, docker.PreflightName(ctx, farm)...)
 }

@@ -35,10 +35,13 @@ func (s *Simulated) live(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
 	tick := time.NewTicker(stepEvery)
 	defer tick.Stop()
+	still := false // said once, not twice a second
 	for {
-		if err := s.Step(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("the simulated machines stood still", "error", err)
+		err := s.Step(ctx)
+		if err != nil && ctx.Err() == nil && !still {
+			s.log.Warn("the simulated machines stand still", "error", err)
 		}
+		still = err != nil
 		select {
 		case <-ctx.Done():
 			return
