@@ -27,9 +27,9 @@ func (c *Client) Watch(ctx context.Context, prefix string) (<-chan struct{}, err
 	w := &watch{client: c, prefix: prefix, hints: make(chan struct{}, 1)}
 	// The state that changes are told against must be older than the caller's first list.
 	err := w.poll(ctx, firstTimeout)
-	if err != nil && (!errors.Is(err, store.ErrUnavailable) || c.ctx.Err() != nil) {
+	if err != nil && (!errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil || c.ctx.Err() != nil) {
 		defer cancel()
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || c.ctx.Err() != nil {
 			return nil, c.ended(ctx, err)
 		}
 		return nil, err

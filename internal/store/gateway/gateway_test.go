@@ -37,7 +37,7 @@ type farm struct {
 	stop   func() // ends the server, and waits for that
 }
 
-func newFarm(t *testing.T, opts Options) *farm {
+func newFarm(t testing.TB, opts Options) *farm {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "farmhand.db"))
@@ -59,7 +59,7 @@ func newFarm(t *testing.T, opts Options) *farm {
 func token(instance string) string { return "secret of " + instance }
 
 // start serves on addr, or on a free port of this machine the first time.
-func (f *farm) start(t *testing.T) {
+func (f *farm) start(t testing.TB) {
 	t.Helper()
 	addr := f.addr
 	if addr == "" {
@@ -73,7 +73,7 @@ func (f *farm) start(t *testing.T) {
 	f.serve(t, l)
 }
 
-func (f *farm) serve(t *testing.T, l net.Listener) {
+func (f *farm) serve(t testing.TB, l net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	server, done := f.server, make(chan error, 1)
 	go func() { done <- server.Serve(ctx, l) }()
@@ -87,21 +87,21 @@ func (f *farm) serve(t *testing.T, l net.Listener) {
 	t.Cleanup(f.stop)
 }
 
-func (f *farm) client(t *testing.T, instance string) *Client {
+func (f *farm) client(t testing.TB, instance string) *Client {
 	c := NewClient(f.addr, "lamp", instance, token(instance))
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
 // put writes past the gateway, as the sidecar does.
-func (f *farm) put(t *testing.T, key, value string) {
+func (f *farm) put(t testing.TB, key, value string) {
 	t.Helper()
 	if _, err := f.store.Put(t.Context(), key, []byte(value)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (f *farm) putJSON(t *testing.T, key string, v any) {
+func (f *farm) putJSON(t testing.TB, key string, v any) {
 	t.Helper()
 	if _, err := store.PutJSON(t.Context(), f.store, key, v); err != nil {
 		t.Fatal(err)
