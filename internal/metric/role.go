@@ -83,14 +83,16 @@ func silent(now time.Time, asked []engine.Instance) string {
 			last = in.Report.At
 		}
 	}
-	who := fmt.Sprintf("none of %d servers", len(asked))
-	if len(asked) == 1 {
-		who = asked[0].Name()
+	heard := fmt.Sprintf("%s old", now.Sub(last).Round(time.Second))
+	switch {
+	case len(asked) == 1 && last.IsZero():
+		return asked[0].Name() + " has not reported yet"
+	case len(asked) == 1:
+		return fmt.Sprintf("%s has given no samples for the window; its last report is %s", asked[0].Name(), heard)
+	case last.IsZero():
+		return fmt.Sprintf("none of %d servers has reported yet", len(asked))
 	}
-	if last.IsZero() {
-		return who + " has reported yet"
-	}
-	return fmt.Sprintf("%s has given samples for the window; the last report is %s old", who, now.Sub(last).Round(time.Second))
+	return fmt.Sprintf("none of %d servers has given samples for the window; the last report is %s", len(asked), heard)
 }
 
 func mean(w []point) float64 {
