@@ -22,7 +22,10 @@ func (p *pass) target(w *wish, base int) {
 			// It rises although servers were added: those that are not warm bear their share too, and it is not enough.
 			bearing = max(bearing, p.shares())
 		}
-		want := needed(m.Floor*float64(bearing), target)
+		want, total := base, m.Floor*float64(bearing)
+		if total > outLine*float64(base) { // those on their way would not bring it within the tolerance either
+			want = needed(total, target)
+		}
 		if m.Servers < m.Expected {
 			// Some say nothing. What they bear is not known, but those that speak have too much.
 			want = max(want, m.Expected+1)
@@ -30,7 +33,7 @@ func (p *pass) target(w *wish, base int) {
 		if want > base {
 			v.Want = want
 			v.Reason = fmt.Sprintf("%s %s over %s is above the target %s: %s would bring it to %s",
-				what, amount(metric, m.Floor), servers(bearing), amount(metric, target), servers(want), amount(metric, m.Floor*float64(bearing)/float64(want)))
+				what, amount(metric, m.Floor), servers(bearing), amount(metric, target), servers(want), amount(metric, total/float64(want)))
 			return
 		}
 		v.Reason = fmt.Sprintf("%s %s over %s is above the target %s: the %d on their way or warming up will do",

@@ -28,6 +28,7 @@ type world struct {
 	serial   int
 	broken   []string
 	last     engine.Outcome
+	most     int // desired at the former tick
 }
 
 type roleWorld struct {
