@@ -42,7 +42,7 @@ func newRunner(in behavior.Instance) *runner {
 		Path: filepath.Join(in.Root, "etc/farmhand/haproxy.cfg"),
 		Mode: 0o600,
 		Test: func(ctx context.Context, path string) error {
-			return in.Run.Run(ctx, "haproxy", "-c", "-q", "-f", path)
+			return in.Run.Run(ctx, "haproxy", "-c", "-f", path)
 		},
 	}
 	return r
