@@ -17,13 +17,21 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
-// The properties that hold for every view and every course of events. make test tries some hundred of each;
-// FARMHAND_RAPID_CHECKS=1000000 as many of the cheap ones, and a hundredth of that of whole courses of events.
+// The properties that hold for every view and every course of events. make test tries a hundred of each, make test-long
+// more than a million in all, and FARMHAND_RAPID_CHECKS=n n of each that looks at single views and n/100 of each that
+// runs through a course of events.
+
+// longChecks of each of the three properties of single views make a million.
+const longChecks = 350_000
 
 // checkMany checks a property on the wanted number of cases, divided by share.
 func checkMany(t *testing.T, share int, property func(*rapid.T)) {
 	t.Helper()
-	if n, err := strconv.Atoi(os.Getenv("FARMHAND_RAPID_CHECKS")); err == nil {
+	n, err := strconv.Atoi(os.Getenv("FARMHAND_RAPID_CHECKS"))
+	if err != nil && os.Getenv("FARMHAND_TEST_LONG") != "" {
+		n = longChecks
+	}
+	if n > 0 {
 		was := flag.Lookup("rapid.checks").Value.String()
 		if err := flag.Set("rapid.checks", fmt.Sprint(max(1, n/share))); err != nil {
 			t.Fatal(err)

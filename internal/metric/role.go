@@ -23,7 +23,7 @@ func OfRole(now time.Time, m spec.Metric, instances []engine.Instance, warm func
 		return engine.Measure{Problem: "no server is running"}
 	}
 	measure := engine.Measure{Expected: len(asked)}
-	var windows [][]point
+	windows := make([][]point, 0, len(asked))
 	for _, in := range asked {
 		if w := window(now, m, in.Report); len(w) >= enough {
 			windows = append(windows, w)
@@ -58,14 +58,15 @@ func OfRole(now time.Time, m spec.Metric, instances []engine.Instance, warm func
 }
 
 // members are who is asked.
-func members(instances []engine.Instance, warm func(engine.Instance) bool) []engine.Instance {
-	var running, warmed []engine.Instance
-	for _, in := range instances {
+func members(instances []engine.Instance, warm func(engine.Instance) bool) []*engine.Instance {
+	running, warmed := make([]*engine.Instance, 0, len(instances)), make([]*engine.Instance, 0, len(instances))
+	for i := range instances {
+		in := &instances[i]
 		if in.Phase != state.Running {
 			continue
 		}
 		running = append(running, in)
-		if warm == nil || warm(in) {
+		if warm == nil || warm(*in) {
 			warmed = append(warmed, in)
 		}
 	}
@@ -76,7 +77,7 @@ func members(instances []engine.Instance, warm func(engine.Instance) bool) []eng
 }
 
 // silent says why there is no measurement, by the server that was heard last.
-func silent(now time.Time, asked []engine.Instance) string {
+func silent(now time.Time, asked []*engine.Instance) string {
 	var last time.Time
 	for _, in := range asked {
 		if in.Report != nil && in.Report.At.After(last) {
@@ -115,7 +116,7 @@ func window(now time.Time, m spec.Metric, r *state.Report) []point {
 		return nil
 	}
 	from, to := now.Add(-m.Window.Std()), now.Add(skew)
-	var w []point
+	w := make([]point, 0, min(len(r.Samples), usual))
 	for _, s := range r.Samples {
 		if s.At.Before(from) || s.At.After(to) {
 			continue
@@ -127,6 +128,9 @@ func window(now time.Time, m spec.Metric, r *state.Report) []point {
 	slices.SortStableFunc(w, func(a, b point) int { return b.at.Compare(a.at) })
 	return slices.CompactFunc(w, func(a, b point) bool { return a.at.Equal(b.at) })
 }
+
+// usual number of samples in a window; more is allocated where it holds more.
+const usual = 8
 
 // skew is how far an agent's clock may be ahead: a report is on its way for less than that, and clocks kept by NTP
 // differ by less. What is stamped later is from a clock that cannot be trusted, so neither can its order or age.

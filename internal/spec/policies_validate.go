@@ -91,7 +91,7 @@ func metricsAgree(c *checker, p, q Policy) {
 			}
 			at := "target"
 			if q.Target == nil {
-				at = "steps"
+				at = "step"
 			}
 			c.wrong(at, fmt.Sprintf("policies %q (%s) and %q (%s) contradict each other: at a %s of %s the first wants more servers and the second fewer",
 				more.Name, more.inShort(), less.Name, less.inShort(), q.Metric.words(), plain(v)), "Keep one of the two, or draw them apart so that both want the same at every value")
@@ -191,7 +191,7 @@ func (c *checker) wholeSet(role Role, policies []Policy) {
 	}
 	at := "target"
 	if last.Target == nil {
-		at = "steps"
+		at = "step"
 	}
 	if role.Min == 0 && !raises {
 		c.wrong("metric", fmt.Sprintf("role %s has min 0, and of no server nothing can be measured: it would never leave zero", role.ID()), "Set the role's min to 1, or add a schedule that sets min to 1 or more for a time")

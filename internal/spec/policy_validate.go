@@ -31,13 +31,13 @@ func (p Policy) Validate() []Problem {
 	}
 	switch {
 	case kinds == 0:
-		c.wrong("target", "the policy has neither a target, nor steps, nor a schedule", "Set exactly one of target, steps and schedule")
+		c.wrong("target", "the policy has neither a target, nor steps, nor a schedule", "Set exactly one of target, step and schedule")
 	case kinds > 1:
-		at := "steps"
+		at := "step"
 		if p.Schedule != nil {
 			at = "schedule"
 		}
-		c.wrong(at, "the policy is of several kinds at once", "Set exactly one of target, steps and schedule, and write a second policy for the other")
+		c.wrong(at, "the policy is of several kinds at once", "Set exactly one of target, step and schedule, and write a second policy for the other")
 	case p.Schedule != nil:
 		p.Schedule.validate(&c)
 		if p.Metric != nil {

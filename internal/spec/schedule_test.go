@@ -109,10 +109,10 @@ func TestScheduleActive(t *testing.T) {
 
 // TestEveryZoneForAYear fires a daily schedule through a year in every zone: once for each day of the local
 // calendar, on the wall time that was declared, or on the jump that took it away. make test looks at the hours in
-// which clocks change; FARMHAND_LONG=1 at all of them.
+// which clocks change; FARMHAND_TEST_LONG=1 at all of them.
 func TestEveryZoneForAYear(t *testing.T) {
 	hours := []string{"0", "2", "23"}
-	if os.Getenv("FARMHAND_LONG") != "" {
+	if os.Getenv("FARMHAND_TEST_LONG") != "" {
 		hours = strings.Fields("0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23")
 	}
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -45,14 +45,14 @@ func intervals(steps []Step) []interval {
 // validateSteps: bands neither overlap nor leave holes, none is out of reach, and more load never adds less.
 func (p Policy) validateSteps(c *checker) {
 	if len(p.Steps) > MaxSteps {
-		c.wrong("steps", fmt.Sprintf("%d bands are more than %d", len(p.Steps), MaxSteps), "Join some of them")
+		c.wrong("step", fmt.Sprintf("%d bands are more than %d", len(p.Steps), MaxSteps), "Join some of them")
 		return
 	}
 	at := func(i interval, field string) string {
 		if field == "" {
-			return fmt.Sprintf("steps[%d]", i.place)
+			return fmt.Sprintf("step[%d]", i.place)
 		}
-		return fmt.Sprintf("steps[%d].%s", i.place, field)
+		return fmt.Sprintf("step[%d].%s", i.place, field)
 	}
 	bands := intervals(p.Steps)
 	acts, sound := false, true
@@ -77,7 +77,7 @@ func (p Policy) validateSteps(c *checker) {
 		}
 	}
 	if !acts {
-		c.wrong("steps", "no band adds or removes anything", "Set add to more than zero in the band that is too high")
+		c.wrong("step", "no band adds or removes anything", "Set add to more than zero in the band that is too high")
 	}
 	if !sound {
 		return

@@ -196,14 +196,14 @@ func TestPolicyValidate(t *testing.T) {
 		"tolerance":             {func() Policy { p := loadPolicy("a", 1); p.Tolerance = 10; return p }(), []string{"tolerance: 0.1 for ten per cent"}},
 		"cooldown":              {func() Policy { p := loadPolicy("a", 1); p.Cooldown = -1; return p }(), []string{"cooldown: negative"}},
 		"sound bands":           {steps(Step{To: number(0.2), Add: -1}, Step{From: number(0.2), To: number(0.7)}, Step{From: number(0.7), Add: 2}), nil},
-		"bands overlap":         {steps(Step{To: number(0.3), Add: -1}, Step{From: number(0.2), Add: 1}), []string{"steps[1].from: at 0.2 both"}},
-		"bands leave a hole":    {steps(Step{To: number(0.25), Add: -1}, Step{From: number(0.75), Add: 1}), []string{"steps[1].from: at 0.5 none holds"}},
-		"higher adds less":      {steps(Step{From: number(0.5), To: number(0.8), Add: 3}, Step{From: number(0.8), Add: 1}), []string{"steps[1].add: more load would get fewer"}},
-		"top is closed":         {steps(Step{From: number(0.5), To: number(0.8), Add: 3}), []string{"steps[0].to: more load would get fewer"}},
-		"bottom is closed":      {steps(Step{From: number(0.1), To: number(0.2), Add: -1}, Step{From: number(0.2), Add: 1}), []string{"steps[0].from: less load would get more"}},
-		"empty band":            {steps(Step{From: number(0.8), To: number(0.5), Add: 3}), []string{"steps[0].to: is empty"}},
-		"band out of reach":     {steps(Step{From: number(80), Add: 3}), []string{"steps[0].from: write 0.8 for 80 %"}},
-		"bands that do nothing": {steps(Step{From: number(0.5)}), []string{"steps: adds or removes"}},
+		"bands overlap":         {steps(Step{To: number(0.3), Add: -1}, Step{From: number(0.2), Add: 1}), []string{"step[1].from: at 0.2 both"}},
+		"bands leave a hole":    {steps(Step{To: number(0.25), Add: -1}, Step{From: number(0.75), Add: 1}), []string{"step[1].from: at 0.5 none holds"}},
+		"higher adds less":      {steps(Step{From: number(0.5), To: number(0.8), Add: 3}, Step{From: number(0.8), Add: 1}), []string{"step[1].add: more load would get fewer"}},
+		"top is closed":         {steps(Step{From: number(0.5), To: number(0.8), Add: 3}), []string{"step[0].to: more load would get fewer"}},
+		"bottom is closed":      {steps(Step{From: number(0.1), To: number(0.2), Add: -1}, Step{From: number(0.2), Add: 1}), []string{"step[0].from: less load would get more"}},
+		"empty band":            {steps(Step{From: number(0.8), To: number(0.5), Add: 3}), []string{"step[0].to: is empty"}},
+		"band out of reach":     {steps(Step{From: number(80), Add: 3}), []string{"step[0].from: write 0.8 for 80 %"}},
+		"bands that do nothing": {steps(Step{From: number(0.5)}), []string{"step: adds or removes"}},
 		"zone": {func() Policy {
 			p := scheduled("a", "0 8 * * *", time.Hour, whole(1), nil)
 			p.Schedule.Zone = "Mars/Olympus"
@@ -260,8 +260,8 @@ func TestPoliciesTogether(t *testing.T) {
 		"steps against steps": {[]Policy{
 			cpuSteps("a", Step{To: number(0.6), Add: -1}, Step{From: number(0.6), Add: 0}),
 			cpuSteps("b", Step{From: number(0.5), Add: 1}),
-		}, []string{"steps: at a cpu of 0.55"}},
-		"only ever out":            {[]Policy{outOnly}, []string{"warning: steps: never remove one"}},
+		}, []string{"step: at a cpu of 0.55"}},
+		"only ever out":            {[]Policy{outOnly}, []string{"warning: step: never remove one"}},
 		"schedule outside":         {[]Policy{scheduled("a", "0 8 * * *", time.Hour, whole(9), nil)}, []string{"schedule.min: goes from 2 to 6"}},
 		"schedules at one time":    {[]Policy{scheduled("a", "0 8 * * *", 4*time.Hour, whole(5), nil), scheduled("b", "0 10 * * 1", time.Hour, nil, whole(3))}, []string{"schedule: at 10:00 CET on Monday 1 January the first demands at least 5 servers and the second allows 3"}},
 		"schedules one by another": {[]Policy{scheduled("a", "0 8 * * *", 2*time.Hour, whole(5), nil), scheduled("b", "0 10 * * 1", time.Hour, nil, whole(3))}, nil},

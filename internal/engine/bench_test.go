@@ -1,0 +1,100 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
+	"github.com/farmhand/terraform-provider-farmhand/internal/metric"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// BenchmarkDecide is one pass over roles of ten instances each, every kind of policy on every role, in the midst of
+// life: some sick, some coming, some to grow. The bound for 1,000 roles is 250 ms and 150 MB; and ten times the roles
+// take ten times as long.
+func BenchmarkDecide(b *testing.B) {
+	for _, roles := range []int{100, 1_000} {
+		v := largeView(roles)
+		b.Run(fmt.Sprintf("roles=%d", roles), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				engine.Decide(v)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(roles), "µs/role")
+		})
+		b.Run(fmt.Sprintf("measuring-too/roles=%d", roles), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				measureAll(&v)
+				engine.Decide(v)
+			}
+		})
+	}
+}
+
+func measureAll(v *engine.View) {
+	for i := range v.Roles {
+		r := &v.Roles[i]
+		for j := range r.Policies {
+			if m := r.Policies[j].Spec.Metric; m != nil {
+				r.Policies[j].Measure = metric.OfRole(v.Now, *m, r.Instances, func(in engine.Instance) bool { return engine.Warm(v.Now, *m, in) })
+			}
+		}
+	}
+}
+
+// largeView is a farm of that many roles with ten instances each.
+func largeView(roles int) engine.View {
+	v := engine.View{Now: start, Farm: spec.Farm{Name: "shop"}, MachinesListed: true}
+	for i := range roles {
+		v.Roles = append(v.Roles, largeRole(i))
+	}
+	measureAll(&v)
+	return v
+}
+
+func largeRole(i int) engine.Role {
+	r := spec.Role{Farm: "shop", Name: fmt.Sprintf("role-%04d", i), Min: 2, Max: 20}
+	r.SetDefaults()
+	role := engine.Role{Spec: r, Generation: "g1", Memory: state.Memory{Desired: 10}}
+	for k := range 10 {
+		role.Instances = append(role.Instances, largeInstance(r, k+1, float64(i%30)/10))
+	}
+	switch { // something goes on in every tenth role
+	case i%50 == 7:
+		role.Generation = "g2"
+	case i%50 == 17:
+		role.Instances[3].Machine = nil
+	case i%50 == 27:
+		role.Instances[4].Report.Checks[1].OK = false
+	case i%50 == 37:
+		role.Instances = role.Instances[:8]
+	case i%50 == 47:
+		role.Memory.LastScaleOut = start.Add(-time.Minute)
+	}
+	target, low, high, four := 1.5, 0.2, 0.8, 4
+	for _, p := range []spec.Policy{
+		{Name: "target", Metric: &spec.Metric{Kind: spec.LoadAverage}, Target: &target},
+		{Name: "steps", Metric: &spec.Metric{Kind: spec.CPU}, Steps: []spec.Step{{To: &low, Add: -1}, {From: &low, To: &high}, {From: &high, Add: 2}}},
+		{Name: "schedule", Schedule: &spec.Schedule{Cron: "0 8 * * 1-5", Zone: "Europe/Paris", Duration: spec.Duration(10 * time.Hour), Min: &four}},
+	} {
+		p.SetDefaults()
+		role.Policies = append(role.Policies, engine.Policy{Spec: p})
+	}
+	return role
+}
+
+func largeInstance(r spec.Role, index int, load float64) engine.Instance {
+	born := start.Add(-time.Hour)
+	in := engine.Instance{Instance: state.Instance{Role: r.Name, Index: index, Token: fmt.Sprintf("%s-%d", r.Name, index), Generation: "g1",
+		Phase: state.Running, Since: born, Created: born, ServedAt: born, PlatformID: "m-" + r.Name}}
+	in.Machine = &engine.Machine{ID: in.PlatformID, Role: r.Name, Name: in.Name(), Token: in.Token}
+	in.Report = &state.Report{Token: in.Token, At: start.Add(-time.Second), Boot: state.Boot{Step: "serving", Done: true},
+		Checks: []state.Check{{Name: "behavior", OK: true, Since: born}, {Name: "http", OK: true, Since: born}}}
+	for k := 30; k > 0; k-- {
+		in.Report.Samples = append(in.Report.Samples, state.Sample{At: start.Add(-time.Duration(2*k-1) * time.Second), Load1: load, CPU: load / 4})
+	}
+	return in
+}
