@@ -76,6 +76,9 @@ func makeAgentImage(ctx context.Context, c *client.Client, tag string, base base
 	_, hash, _ := strings.Cut(tag, ":")
 	labels := map[string]string{labelAgent: hash, labelBase: base.id}
 	config := &container.Config{Entrypoint: []string{agentPath, "agent"}, Labels: labels}
+	if base.checksHealth { // the agent's checks are the ones that count
+		config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
+	}
 	with := *config
 	with.Image = base.id
 	made, err := c.ContainerCreate(ctx, client.ContainerCreateOptions{

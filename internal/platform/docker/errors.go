@@ -25,6 +25,7 @@ var complaints = []complaint{
 	{"disk quota exceeded", platform.ErrCapacity, "the engine's disk quota is used up: `docker system df` shows by what"},
 	{"cannot allocate memory", platform.ErrCapacity, "the machine is out of memory: lower max of a role or add memory"},
 	{"address already in use", platform.ErrCapacity, "another container on the farm's network holds that address: `docker network inspect` names it"},
+	{"is already allocated to container", platform.ErrCapacity, "another container on the farm's network holds that address"}, // Podman
 	{"no available ipv4 addresses", platform.ErrCapacity, "the farm's network has no free address: choose a larger docker.subnet"},
 	{"non-overlapping ipv4 address pool", platform.ErrCapacity, "the engine has no free address range: remove unused networks or set docker.subnet"},
 	{"resource temporarily unavailable", platform.ErrCapacity, "the machine is at its limit of processes or threads"},
@@ -32,7 +33,7 @@ var complaints = []complaint{
 	{"subnet is already used", platform.ErrInvalid, "another network has addresses in docker.subnet: choose another subnet"},
 	{"conflicts with existing route", platform.ErrInvalid, "this machine routes addresses in docker.subnet elsewhere: choose another subnet"},
 	{"exec format error", platform.ErrInvalid, "the image and the agent are made for another processor than this machine's"},
-	{"error setting rlimit", platform.ErrInvalid, "the engine's default ulimits may not be raised on this machine: remove default-ulimits from /etc/docker/daemon.json"},
+	{"error setting rlimit", platform.ErrInvalid, "this machine does not let the engine raise limits: remove default-ulimits from /etc/docker/daemon.json, or with Podman set default_ulimits in containers.conf to no more than the engine's own limits (/proc/PID/limits)"},
 }
 
 // explain wraps an engine's error with what was being done, its class and a way out. nil stays nil.
@@ -73,6 +74,11 @@ func isBrokenConnection(lower string) bool {
 		}
 	}
 	return false
+}
+
+// isNameTaken knows the refusal of a second container of one name: a conflict, which Podman 4 reports as a plain failure.
+func isNameTaken(err error) bool {
+	return errdefs.IsConflict(err) || errdefs.IsInternal(err) && strings.Contains(err.Error(), "name") && strings.Contains(err.Error(), "already in use")
 }
 
 // isMissingImage and isMissingNetwork tell the two things apart that a 404 at create or start can be about.

@@ -28,6 +28,7 @@ const imageAdvice = "`make image` builds farmhand-lamp:bookworm, or set docker.i
 type baseImage struct {
 	id           string
 	architecture string // GOARCH's word
+	checksHealth bool   // by a command of its own
 }
 
 var pulls keyedMutex // by reference, over all farms of this process
@@ -122,7 +123,7 @@ func localImage(ctx context.Context, c *client.Client, ref string) (baseImage, e
 	if i.Os != "" && i.Os != "linux" {
 		return baseImage{}, fmt.Errorf("image %q is made for %s, the agent runs on linux: %s: %w", ref, i.Os, imageAdvice, platform.ErrInvalid)
 	}
-	return baseImage{id: i.ID, architecture: i.Architecture}, nil
+	return baseImage{id: i.ID, architecture: i.Architecture, checksHealth: i.Config != nil && i.Config.Healthcheck != nil}, nil
 }
 
 // pull fetches an image and gives up when nothing moves.

@@ -54,7 +54,7 @@ func (d *Docker) Launch(ctx context.Context, l platform.Launch) (platform.Machin
 	defer cancel()
 	id, err := d.create(bounded, c, l, n, image)
 	switch {
-	case errdefs.IsConflict(err):
+	case isNameTaken(err):
 		return d.adopt(bounded, c, l, err)
 	case isMissingImage(err): // removed since it was last seen
 		d.forgetAgentImage(image)
@@ -101,13 +101,24 @@ func (d *Docker) imageOf(role string) string {
 	return d.farm.Docker.Image
 }
 
-// create makes the container. It sets no ulimits, asks for no capability and is restarted by nobody but the farm.
+// create makes the container.
 func (d *Docker) create(ctx context.Context, c *client.Client, l platform.Launch, n platform.Network, image string) (id string, err error) {
+	o, err := d.createOptions(l, n, image)
+	if err != nil {
+		return "", err
+	}
+	created, err := c.ContainerCreate(ctx, o)
+	return created.ID, err
+}
+
+// createOptions is what a machine's container is to be. It sets no ulimits, asks for no capability and is restarted
+// by nobody but the farm.
+func (d *Docker) createOptions(l platform.Launch, n platform.Network, image string) (client.ContainerCreateOptions, error) {
 	endpoint := &network.EndpointSettings{}
 	if l.Address != "" {
 		a, err := netip.ParseAddr(l.Address)
 		if err != nil {
-			return "", err
+			return client.ContainerCreateOptions{}, fmt.Errorf("address %q: %w: %w", l.Address, err, platform.ErrInvalid)
 		}
 		endpoint.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: a}
 	}
@@ -128,24 +139,22 @@ func (d *Docker) create(ctx context.Context, c *client.Client, l platform.Launch
 			VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: d.labels(map[string]string{labelRole: l.Role, labelInstance: l.Instance})},
 		}}
 	}
-	created, err := c.ContainerCreate(ctx, client.ContainerCreateOptions{
+	return client.ContainerCreateOptions{
 		Name: containerName(l),
 		Config: &container.Config{
-			Image:       image,
-			Hostname:    l.Instance,
-			User:        "0:0", // whatever the image says: the agent installs packages and binds port 80
-			WorkingDir:  "/",
-			Entrypoint:  []string{agentPath, "agent"},
-			StopSignal:  "SIGTERM",
-			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, // the agent's are the ones that count
+			Image:      image,
+			Hostname:   l.Instance,
+			User:       "0:0", // whatever the image says: the agent installs packages and binds port 80
+			WorkingDir: "/",
+			Entrypoint: []string{agentPath, "agent"},
+			StopSignal: "SIGTERM",
 			Labels: d.labels(map[string]string{
 				labelRole: l.Role, labelInstance: l.Instance, labelToken: l.Token, labelGeneration: l.Generation,
 			}),
 		},
 		HostConfig:       host,
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{networkName(d.farm.Name): endpoint}},
-	})
-	return created.ID, err
+	}, nil
 }
 
 // start hands the bootstrap over and starts a created container; one that does not start is removed again.

@@ -2,9 +2,11 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,6 +164,53 @@ func TestContainerNamesDiffer(t *testing.T) {
 	b.Token = "0123456789-b"
 	if containerName(a) == containerName(b) {
 		t.Errorf("tokens that share their first letters share name %s", containerName(a))
+	}
+}
+
+func TestAContainerAsksForNothingSpecial(t *testing.T) {
+	d, err := New(Options{Farm: spec.Farm{Name: "shop", Docker: &spec.Docker{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := platform.Launch{
+		Farm: "shop", Role: "web", Instance: "web-1", Token: "t", Address: "10.99.0.10", Volume: "v", VolumePath: "/data",
+		Bootstrap: platform.Bootstrap{Gateway: "10.99.0.1:7000", Secret: "hush"},
+	}
+	o, err := d.createOptions(l, platform.Network{ListenHost: "10.99.0.1", AdvertiseHost: "10.99.0.1"}, "image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := o.HostConfig
+	if h.Privileged || len(h.CapAdd) > 0 || h.Ulimits != nil || len(h.SecurityOpt) > 0 || len(h.PortBindings) > 0 || len(h.Binds) > 0 || len(h.ExtraHosts) > 0 {
+		t.Errorf("it asks for more than a plain container: %+v", h)
+	}
+	if h.RestartPolicy.Name != container.RestartPolicyDisabled {
+		t.Errorf("the engine restarts it by itself: %+v", h.RestartPolicy)
+	}
+	if h.LogConfig.Type != "json-file" || h.LogConfig.Config["max-size"] == "" {
+		t.Errorf("its log may grow for ever: %+v", h.LogConfig)
+	}
+	if o.Config.Hostname != "web-1" || len(o.Config.Env) > 0 || !strings.HasPrefix(o.Name, "farmhand-shop-web-1-") {
+		t.Errorf("hostname %q, environment %v, name %q", o.Config.Hostname, o.Config.Env, o.Name)
+	}
+	asked, err := json.Marshal(o)
+	if err != nil || strings.Contains(string(asked), "hush") {
+		t.Errorf("the engine is told the secret: %s, %v", asked, err)
+	}
+
+	o, err = d.createOptions(l, platform.Network{ListenHost: "127.0.0.1", AdvertiseHost: desktopHost}, "image")
+	if err != nil || !slices.Equal(o.HostConfig.ExtraHosts, []string{"host.docker.internal:host-gateway"}) {
+		t.Errorf("with Docker Desktop it knows hosts %v, %v", o.HostConfig.ExtraHosts, err)
+	}
+}
+
+// An address that this machine does not have is a virtual machine's: Docker Desktop's way is taken.
+func TestReach(t *testing.T) {
+	if n := reach(netip.MustParsePrefix("127.0.0.0/24")); n.ListenHost != "127.0.0.1" || n.AdvertiseHost != "127.0.0.1" {
+		t.Errorf("where the gateway can be bound: %+v", n)
+	}
+	if n := reach(netip.MustParsePrefix("203.0.113.0/24")); n.ListenHost != "127.0.0.1" || n.AdvertiseHost != desktopHost {
+		t.Errorf("where it cannot: %+v", n)
 	}
 }
 
