@@ -64,8 +64,15 @@ type world struct {
 	dir string
 }
 
-// newWorld skips where acceptance tests cannot run. At the end it stops what the test left running.
+// newWorld lets the test run beside others, most of whose time is waiting.
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	return newLoneWorld(t)
+}
+
+// newLoneWorld skips where acceptance tests cannot run. At the end it stops what the test left running.
+func newLoneWorld(t *testing.T) *world {
 	t.Helper()
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("acceptance tests run with TF_ACC=1")

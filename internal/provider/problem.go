@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,7 @@ func addProblems(diags *diag.Diagnostics, problems []spec.Problem) {
 	for _, p := range problems {
 		detail := sentence(p.Summary)
 		if p.Attribute != "" {
-			detail = p.Attribute + ": " + detail
+			detail = attributePath(p.Attribute).String() + ": " + detail
 		}
 		if p.Advice != "" {
 			detail += "\n\n" + sentence(p.Advice)
@@ -34,6 +35,11 @@ func addProblems(diags *diag.Diagnostics, problems []spec.Problem) {
 	}
 }
 
+// hasErrors tells whether any of the problems stands in the way.
+func hasErrors(problems []spec.Problem) bool {
+	return slices.ContainsFunc(problems, func(p spec.Problem) bool { return !p.Warning })
+}
+
 // attributePath reads a path as internal/spec writes it: health_check.http.path, step[0].from, settings.memory_mb,
 // environment["NAME"]. An element of a set has no path of its own; the set's is given.
 func attributePath(s string) path.Path {
@@ -43,10 +49,7 @@ func attributePath(s string) path.Path {
 		switch name, isName := strings.CutPrefix(part, "."); {
 		case i == 0:
 			root = part
-			if root == "secrets" {
-				root = "secret_environment_wo"
-			}
-			p = path.Root(root)
+			p = path.Root(hclName(root))
 		case root == "uses":
 		case isMap(root):
 			p = p.AtMapKey(unquoted(name))
@@ -75,9 +78,20 @@ func splitPath(s string) (parts []string) {
 	return parts
 }
 
+// hclName is the attribute that a field of a declaration is written as.
+func hclName(field string) string {
+	switch field {
+	case "secrets":
+		return "secret_environment_wo"
+	case "steps":
+		return "step"
+	}
+	return field
+}
+
 func isMap(root string) bool {
 	switch root {
-	case "settings", "environment", "secrets", "secret_environment_wo":
+	case "settings", "environment", "secrets":
 		return true
 	}
 	return false

@@ -6,7 +6,7 @@ func TestAttributePath(t *testing.T) {
 	for attribute, want := range map[string]string{
 		"min":                     `min`,
 		"health_check.http.path":  `health_check.http.path`,
-		"step[2].from":            `step[2].from`,
+		"steps[2].from":           `step[2].from`,
 		"settings.memory_mb":      `settings["memory_mb"]`,
 		"settings.a.b":            `settings["a.b"]`,
 		`environment["APP_MODE"]`: `environment["APP_MODE"]`,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -120,7 +119,7 @@ func (r *roleResource) validatePlanned(ctx context.Context, s store.Store, farm,
 	if farm != nil {
 		problems = append(problems, r.roomProblems(ctx, s, *farm, role)...)
 	}
-	if checkOn != nil && !slices.ContainsFunc(problems, func(p spec.Problem) bool { return !p.Warning }) {
+	if checkOn != nil && !hasErrors(problems) {
 		problems = append(problems, r.platformProblems(ctx, s, *checkOn, role)...)
 	}
 	return problems

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -100,13 +102,17 @@ func takenPolicy(p spec.Policy) string {
 	return fmt.Sprintf("name: role %s/%s has another policy %q. Give this one a name of its own: name = \"...\".", p.Farm, p.Role, p.Name)
 }
 
-// validate checks the policy by itself, against its role, and against the role's other policies, as far as they are known.
+// validate checks the policy by itself, within its role, and against those of the role's other policies that are known.
 func (r *scalingPolicyResource) validate(ctx context.Context, s store.Store, p spec.Policy) ([]spec.Problem, error) {
-	var problems []spec.Problem
-	others, err := r.declaredPolicies(ctx, s, p.Farm, p.Role)
+	problems := p.Validate()
+	if hasErrors(problems) {
+		return problems, nil
+	}
+	all, err := r.declaredPolicies(ctx, s, p.Farm, p.Role)
 	if err != nil {
 		return nil, err
 	}
+	others := slices.DeleteFunc(all, func(o spec.Policy) bool { return o.Name == p.Name || hasErrors(o.Validate()) })
 	role, ok := plannedAs[spec.Role](r.backend, state.RoleKey(p.Farm, p.Role))
 	if !ok {
 		if stored := storedRole(ctx, s, p.Farm, p.Role); stored != nil {
@@ -114,10 +120,44 @@ func (r *scalingPolicyResource) validate(ctx context.Context, s store.Store, p s
 		}
 	}
 	if !ok {
-		return problems, nil
+		return problems, nil // its role is not known yet: the apply asks again
 	}
-	_, _ = role, others
-	return problems, nil
+	return append(problems, p.ValidateBeside(role, others)...), nil
+}
+
+// validateSoon gives a policy that contradicts this one some time to go: the same apply may be removing it, in whatever
+// order, and the plan has found what stays.
+func (r *scalingPolicyResource) validateSoon(ctx context.Context, s store.Store, p spec.Policy) ([]spec.Problem, error) {
+	const patience = 5 * time.Second
+	for began := time.Now(); ; {
+		problems, err := r.validate(ctx, s, p)
+		if err != nil || !hasErrors(problems) || time.Since(began) > patience {
+			return problems, err
+		}
+		select {
+		case <-ctx.Done():
+			return problems, nil
+		case <-time.After(patience / 20):
+		}
+	}
+}
+
+// warnSet says what the role's policies lack together. A plan comes by them one after the other and cannot tell which
+// are still to come, so that only what was applied is judged, once: by the first policy of the set.
+func (r *scalingPolicyResource) warnSet(ctx context.Context, s store.Store, p spec.Policy, diags *diag.Diagnostics) {
+	role := storedRole(ctx, s, p.Farm, p.Role)
+	items, err := store.ListJSON[spec.Policy](ctx, s, state.PolicyKey(p.Farm, p.Role, ""))
+	if role == nil || err != nil || len(items) == 0 || items[0].Value.Name != p.Name {
+		return
+	}
+	var policies []spec.Policy
+	for _, it := range items {
+		policies = append(policies, it.Value)
+	}
+	for _, problem := range spec.ValidatePolicies(*role, policies) {
+		problem.Attribute, problem.Warning = "", true // it is about the set, and this is a refresh
+		addProblems(diags, []spec.Problem{problem})
+	}
 }
 
 func (r *scalingPolicyResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -154,7 +194,7 @@ func (r *scalingPolicyResource) put(ctx context.Context, m *scalingPolicyModel, 
 			"Name a role by farmhand_role.<name>.id, so that it is made first.", m.Role.ValueString()))
 		return false
 	}
-	problems, err := r.validate(ctx, s, p)
+	problems, err := r.validateSoon(ctx, s, p)
 	if err != nil {
 		diags.AddError("The store cannot be read", sentence(err.Error()))
 		return false
@@ -204,6 +244,7 @@ func (r *scalingPolicyResource) Read(ctx context.Context, req resource.ReadReque
 	}
 	r.saw(key)
 	m.fill(ctx, p, &resp.Diagnostics)
+	r.warnSet(ctx, s, p, &resp.Diagnostics)
 	markOwned(ctx, resp.Private, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }

@@ -65,7 +65,7 @@ func TestSidecar(t *testing.T) {
 }
 
 func TestSidecarOfAnOlderVersionIsReplaced(t *testing.T) {
-	w := newWorld(t)
+	w := newLoneWorld(t) // it changes the environment
 	const address = "farmhand_sidecar.here"
 	const newer = "1.1.0"
 	w.run(
