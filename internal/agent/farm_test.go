@@ -326,6 +326,28 @@ func (f *farm) kill(instance string) {
 	f.must(f.docker.Terminate(f.Context(), id, 0))
 }
 
+// printed are the last lines that an instance printed.
+func (f *farm) printed(instance string) string {
+	f.Helper()
+	f.mu.Lock()
+	id := f.machines[instance].ID
+	f.mu.Unlock()
+	out, err := f.docker.Output(f.Context(), id, 200)
+	f.must(err)
+	return strings.Join(out, "\n")
+}
+
+// end ends a machine as the sidecar does, and returns how long that took.
+func (f *farm) end(instance string) time.Duration {
+	f.Helper()
+	f.mu.Lock()
+	id := f.machines[instance].ID
+	f.mu.Unlock()
+	at := time.Now()
+	f.must(f.docker.Terminate(f.Context(), id, 30*time.Second))
+	return time.Since(at)
+}
+
 // page gets one page; every call is a connection of its own.
 func page(ctx context.Context, url string) (body string, header http.Header, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -370,8 +392,8 @@ func agentBinary(t *testing.T) string {
 }
 
 var build = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaries, "agent")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./testdata/agent")
+	path := filepath.Join(binaries, "farmhand")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../sidecar/farmhand")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the agent: %w: %s", err, out)
