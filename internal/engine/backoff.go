@@ -19,6 +19,11 @@ const (
 	launchBudget = 5
 	// forgiveAfter: an hour later the world may have changed; one more budget is tried.
 	forgiveAfter = time.Hour
+	// Servers that come up and die again within young are a loop too, only a slower one. A few in youngPeriod may be
+	// accidents, or somebody trying out how quickly they come back; from then on the waits grow as above.
+	young       = 10 * time.Second
+	youngPeriod = 10 * time.Minute
+	youngBudget = 10
 	// printedLines of the boot are said in the events; the whole stands in the instance's failure.
 	printedLines = 3
 )
@@ -59,6 +64,26 @@ func retryAfter(failures int) time.Duration {
 	return min(d, lastRetry)
 }
 
+// diedYoung are the recent ones, in a slice of its own.
+func (p *pass) diedYoung() []time.Time {
+	var recent []time.Time
+	for _, at := range p.memory.DiedYoung {
+		if p.since(at) < youngPeriod {
+			recent = append(recent, at)
+		}
+	}
+	return recent
+}
+
+// youngRetry is when the next launch is allowed after servers that died young.
+func (p *pass) youngRetry() time.Time {
+	recent := p.diedYoung()
+	if len(recent) <= youngBudget {
+		return time.Time{}
+	}
+	return recent[len(recent)-1].Add(retryAfter(len(recent) - youngBudget))
+}
+
 // launchSucceeded ends the series: what it was launched from comes up after all.
 func (p *pass) launchSucceeded(m *member) {
 	if m.Generation == p.memory.FailedGeneration || p.memory.FailedGeneration == "" {
@@ -93,6 +118,10 @@ func (p *pass) mayLaunch(n int) (allowed int, why string) {
 		return 0, fmt.Sprintf("%s launches in a row did not come up; no more before %s", numeral(mem.LaunchFailures), until)
 	case p.now.Before(mem.RetryAt):
 		return 0, fmt.Sprintf("%s did not come up; the next launch is in %s", mem.FailedInstance, brief(mem.RetryAt.Sub(p.now)))
+	case p.now.Before(p.youngRetry()):
+		why = fmt.Sprintf("%s of role %s died within %s of serving, in the last %s; the next launch is in %s", servers(len(p.diedYoung())), p.role.Spec.Name, brief(young), brief(youngPeriod), brief(p.youngRetry().Sub(p.now)))
+		p.hold("died-young", failure, why+". Look at what they printed, and at what asks them", nil)
+		return 0, why
 	case mem.LaunchFailures > 0: // one at a time until one comes up: a probe, not an avalanche
 		if p.count(coming) > 0 {
 			return 0, fmt.Sprintf("%s did not come up; one more is being tried", mem.FailedInstance)

@@ -53,7 +53,7 @@ func (p *pass) come(m *member) {
 		p.fail(m, *m.Failure)
 	case r != nil && r.Boot.Failed != "":
 		p.fail(m, state.Failure{Step: orElse(r.Boot.Step, "boot"), Error: r.Boot.Failed, Log: r.Boot.Log})
-	case r != nil && r.Serving() && (m.Machine == nil || !m.Machine.Stopped && !m.Machine.Ending):
+	case r != nil && r.Serving() && p.mayServe(m):
 		m.standing = serving
 		d := m.about(Move, "running", info, fmt.Sprintf("serves, %s after its launch", brief(age)))
 		d.Phase = state.Running
@@ -76,6 +76,14 @@ func (p *pass) come(m *member) {
 	case m.Phase == state.Planned && m.Machine != nil:
 		p.step(m, state.Launching, "the platform has its machine")
 	}
+}
+
+// mayServe tells whether a machine stands behind what the agent says; one that was only just accepted may be listed late.
+func (p *pass) mayServe(m *member) bool {
+	if m.Machine == nil {
+		return m.Phase != state.Booting || !p.view.MachinesListed
+	}
+	return !m.Machine.Stopped && !m.Machine.Ending
 }
 
 // step is a move too small for an event.
@@ -137,6 +145,9 @@ func (p *pass) run(m *member) {
 // lose says that a server was lost, and remembers the reason for its replacement.
 func (p *pass) lose(m *member, why string) {
 	p.decide(m.about(Note, "lost", warning, why))
+	if p.since(m.ServedAt) < young {
+		p.memory.DiedYoung = append(p.diedYoung(), p.now)
+	}
 	p.lost = append(p.lost, fmt.Sprintf("replaces %s: %s", m.Name(), why))
 }
 

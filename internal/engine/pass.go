@@ -46,7 +46,7 @@ const (
 )
 
 func newPass(view *View, role *Role) *pass {
-	p := &pass{view: view, role: role, now: view.Now, memory: role.Memory}
+	p := &pass{view: view, role: role, now: view.Now, memory: notAfter(view.Now, role.Memory)}
 	p.members = make([]member, len(role.Instances))
 	for i := range role.Instances {
 		in := &role.Instances[i]
@@ -55,6 +55,20 @@ func newPass(view *View, role *Role) *pass {
 	slices.SortFunc(p.members, func(a, b member) int { return cmp.Compare(a.Index, b.Index) })
 	p.account = Account{Role: role.Spec.Name}
 	return p
+}
+
+// notAfter brings the memory of a clock that was ahead back to now: a time yet to come would hold everything up until
+// then.
+func notAfter(now time.Time, m state.Memory) state.Memory {
+	for _, t := range []*time.Time{&m.LastScaleOut, &m.LastScaleIn, &m.LowSince, &m.FailedAt, &m.BurstSince} {
+		if t.After(now) {
+			*t = now
+		}
+	}
+	if latest := now.Add(lastRetry); m.RetryAt.After(latest) {
+		m.RetryAt = latest
+	}
+	return m
 }
 
 func (p *pass) ending() bool { return p.view.Deleting || p.role.Deleting }

@@ -63,6 +63,9 @@ func (p *pass) measured(w *wish) bool {
 	case m.Problem != "":
 		v.Abstain, v.Blocks, v.Value, v.Age = true, true, 0, ""
 		v.Reason = fmt.Sprintf("%s is not known: %s", what, m.Problem)
+		if p.count(serving, sick) > 0 && p.oldestServed() > deafAfter {
+			p.hold("unmeasured:"+v.Policy, warning, fmt.Sprintf("policy %s of role %s cannot vote: %s; nothing is removed meanwhile, and other policies may still add", v.Policy, p.role.Spec.Name, v.Reason), nil)
+		}
 		return false
 	case m.Servers == 0 || m.Samples < minSamples:
 		v.Abstain, v.Blocks = true, true
@@ -75,6 +78,20 @@ func (p *pass) measured(w *wish) bool {
 	}
 	v.Blocks = m.Servers < m.Expected
 	return true
+}
+
+// deafAfter: a role whose first server has served for so long ought to be measured.
+const deafAfter = time.Minute
+
+// oldestServed is for how long the first of those that serve has.
+func (p *pass) oldestServed() time.Duration {
+	var longest time.Duration
+	for i := range p.members {
+		if m := &p.members[i]; (m.standing == serving || m.standing == sick) && !m.ServedAt.IsZero() {
+			longest = max(longest, p.since(m.ServedAt))
+		}
+	}
+	return longest
 }
 
 func sane(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) && v >= 0 }

@@ -33,6 +33,7 @@ import (
 //	platform silent|answers     it can or cannot be asked
 //	machine m9 web age=1m       one that nobody knows
 //	delete web                  the role, or the farm if none is named
+//	dies-young web 4s           each of its machines stops so long after its launch
 //	account web, instances      what it makes of it
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -91,6 +92,8 @@ func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
 			}
 			w.strike(d, m)
 		}
+	case "dies-young":
+		w.roles[word(0)].diesAfter = length(t, word(1))
 	case "platform":
 		w.unlisted = word(0) == "silent"
 	case "sidecar-back":

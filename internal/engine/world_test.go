@@ -41,11 +41,12 @@ type roleWorld struct {
 	records  map[int]*state.Instance
 	memory   state.Memory
 
-	boot     time.Duration
-	failBoot *state.Failure // boots of generation failGen fail
-	failGen  string
-	load     float64 // of the role, divided over who serves
-	cpu      float64
+	boot      time.Duration
+	failBoot  *state.Failure // boots of generation failGen fail
+	failGen   string
+	diesAfter time.Duration // its machines stop so long after their launch; zero: never
+	load      float64       // of the role, divided over who serves
+	cpu       float64
 }
 
 type machineWorld struct {
@@ -89,6 +90,10 @@ func (w *world) live() {
 		}
 		r := w.roles[m.Role]
 		if r == nil || m.Stopped || m.mute || m.launched.Add(agentAfter).After(w.now) {
+			continue
+		}
+		if r.diesAfter > 0 && w.now.Sub(m.launched) >= r.diesAfter {
+			m.Stopped, m.Exit = true, "exit status 1"
 			continue
 		}
 		rep := &m.report

@@ -33,6 +33,8 @@ type Memory struct {
 	Counted []string `json:"counted,omitempty"`
 	// Ending are machines told to end whose records are gone already, so that they surprise nobody.
 	Ending []string `json:"ending,omitempty"`
+	// DiedYoung are the times at which servers were lost soon after they had first served.
+	DiedYoung []time.Time `json:"died_young,omitempty"`
 	// BurstSince and BurstFrom are when the present burst of scaling out began and from how many servers, for the rate limit.
 	BurstSince time.Time `json:"burst_since,omitzero"`
 	BurstFrom  int       `json:"burst_from,omitempty"`
