@@ -216,6 +216,48 @@ func TestWatchOutlivesTheSidecar(t *testing.T) {
 	})
 }
 
+// The server's limit on the time that a request may take to arrive is shorter than a watch waits.
+func TestWatchWaitsItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, n := newFarm(t, Options{}), new(network)
+		n.up(t, f)
+		w := watch{client: n.client(t), prefix: "lamp/topology"}
+		if err := w.poll(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			start, before := time.Now(), w.cursor
+			if err := w.poll(t.Context(), time.Hour); err != nil || w.cursor != before {
+				t.Errorf("nothing changed: got cursor %s after %s, error %v", w.cursor, before, err)
+			}
+			if took := time.Since(start); took != pollWait {
+				t.Errorf("it waited %s, want %s", took, pollWait)
+			}
+		}
+	})
+}
+
+// "web-1" begins "web-10", which is not web-1's business.
+func TestWatchIsBlindForWhatMayNotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, n := newFarm(t, Options{}), new(network)
+		n.up(t, f)
+		hints, err := n.client(t).Watch(t.Context(), "lamp/assignment/web-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-hints
+		f.put(t, "lamp/assignment/web-10", "{}")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(hints) > 0 {
+			t.Fatal("a hint of another's assignment")
+		}
+		f.put(t, "lamp/assignment/web-1", "{}")
+		<-hints
+	})
+}
+
 func TestWatchBeganWhileTheSidecarWasAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, n := newFarm(t, Options{Policy: Unrestricted}), new(network)

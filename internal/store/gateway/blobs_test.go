@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -113,6 +114,64 @@ func TestBlobGivesUpWithItsContext(t *testing.T) {
 		_, err = io.ReadAll(r)
 		if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got error %v, want ErrUnavailable and DeadlineExceeded", err)
+		}
+	})
+}
+
+// flaky is a disk that fails in the middle of a blob, once.
+type flaky struct {
+	store.Blobs
+	failed atomic.Bool
+}
+
+func (f *flaky) OpenBlob(ctx context.Context, name string) (io.ReadCloser, error) {
+	r, err := f.Blobs.OpenBlob(ctx, name)
+	if err != nil || f.failed.Swap(true) {
+		return r, err
+	}
+	half := io.MultiReader(io.LimitReader(r, 3*blobPiece+10), iotest.ErrReader(errors.New("input/output error")))
+	return struct {
+		io.Reader
+		io.Closer
+	}{half, r}, nil
+}
+
+// The server cannot take its "200 OK" back; the client is to see that this was not all, and not to call it damage.
+func TestBlobWhoseSourceFails(t *testing.T) {
+	f := newFarm(t, Options{Policy: Unrestricted})
+	f.server = NewServer(f.store, &flaky{Blobs: f.blobs}, "lamp", f.server.opts)
+	f.start(t)
+	want := make([]byte, 6*blobPiece)
+	rand.NewChaCha8([32]byte{}).Read(want)
+	name, _, err := f.blobs.PutBlob(t.Context(), bytes.NewReader(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := f.client(t, "web-1").OpenBlob(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d of %d bytes, error %v", len(got), len(want), err)
+	}
+}
+
+// Bytes that changed on their way are noticed at their end.
+func TestBlobIsCheckedByTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := new(network)
+		n.Store(newPipes())
+		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("other bytes")) })}
+		go h.Serve(n.Load())
+		defer h.Close()
+		r, err := n.client(t).OpenBlob(t.Context(), HashToken("bytes")) // a SHA-256 like any other
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if _, err := io.ReadAll(r); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("got error %v, want ErrDamaged", err)
 		}
 	})
 }

@@ -335,31 +335,35 @@ func (s *Store) sweepSome(ctx context.Context, now time.Time) (int, error) {
 	if err != nil || len(entries) == 0 {
 		return 0, err // mostly: nothing is written then
 	}
+	return len(entries), s.remove(ctx, entries)
+}
+
+// remove deletes those of the entries that are still at their revision: they may have been written again since.
+func (s *Store) remove(ctx context.Context, entries []store.Entry) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer tx.Rollback()
 	for _, e := range entries {
-		// By revision: it may have been written again since it was listed.
 		result, err := tx.ExecContext(ctx, "DELETE FROM entry WHERE key = ? AND revision = ?", e.Key, e.Revision)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if n, err := result.RowsAffected(); err != nil {
-			return 0, err
+			return err
 		} else if n == 0 {
 			continue
 		}
 		if _, err := tx.ExecContext(ctx, "INSERT INTO change (writer, key) VALUES (?, ?)", s.id, e.Key); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return 0, err
+		return err
 	}
 	for _, e := range entries {
 		s.hub.notify(e.Key)
 	}
-	return len(entries), nil
+	return nil
 }

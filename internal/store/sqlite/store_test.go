@@ -175,6 +175,38 @@ func TestExpiredEntriesGoByThemselves(t *testing.T) {
 	})
 }
 
+func TestSweepSparesWhatWasWrittenAgain(t *testing.T) {
+	s := newStore(t, "")
+	put(t, s, "shop/a")
+	put(t, s, "shop/b")
+	listed, err := s.List(t.Context(), "shop/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "shop/a")
+	if err := s.remove(t.Context(), listed); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := s.List(t.Context(), "shop/"); err != nil || len(left) != 1 || left[0].Key != "shop/a" {
+		t.Errorf("there is %v, error %v, want shop/a alone", left, err)
+	}
+}
+
+// Of two processes that find no file, the later one takes the earlier one's.
+func TestCreateReplacesNothing(t *testing.T) {
+	s := newStore(t, "")
+	put(t, s, "shop/a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(t.Context(), s.Path()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newStore(t, s.Path()).Get(t.Context(), "shop/a"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSweepLeavesTheFileAloneWhenNothingExpired(t *testing.T) {
 	s := newStore(t, "")
 	put(t, s, "shop/young", store.Expires(time.Now().Add(time.Hour)))

@@ -50,7 +50,7 @@ func (s *suite) listPrefix(t *testing.T) {
 
 func (s *suite) listPages(t *testing.T) {
 	st, ctx := s.open(t), testContext(t)
-	all := numbered("shop/k/%03d", 25)
+	all := numbered("shop/k/%03d", 230) // more than a page of any implementation
 	for _, key := range all {
 		mustPut(t, st, key, "x")
 	}
@@ -59,18 +59,23 @@ func (s *suite) listPages(t *testing.T) {
 
 	wantKeys(t, st, "shop/k/", all)
 	wantKeys(t, st, "shop/k/", all[:7], store.Limit(7))
+	wantKeys(t, st, "shop/k/", all[:150], store.Limit(150))
+	wantKeys(t, st, "shop/k/", all[10:210], store.Limit(200), store.After("shop/k/009"))
+	backwards := slices.Clone(all)
+	slices.Reverse(backwards)
+	wantKeys(t, st, "shop/k/", backwards, store.Reverse())
 	wantKeys(t, st, "shop/k/", all[4:9], store.Limit(5), store.After("shop/k/003"))
 	wantKeys(t, st, "shop/k/", all[4:9], store.Limit(5), store.After("shop/k/003x")) // need not exist
 	wantKeys(t, st, "shop/k/", all, store.After("shop/a"))                           // before the prefix
 	wantKeys(t, st, "shop/k/", []string{}, store.After("shop/z"))
-	wantKeys(t, st, "shop/k/", []string{}, store.After("shop/k/024"))
-	wantKeys(t, st, "shop/k/", []string{"shop/k/024", "shop/k/023"}, store.Reverse(), store.Limit(2))
+	wantKeys(t, st, "shop/k/", []string{}, store.After("shop/k/229"))
+	wantKeys(t, st, "shop/k/", []string{"shop/k/229", "shop/k/228"}, store.Reverse(), store.Limit(2))
 	wantKeys(t, st, "shop/k/", []string{"shop/k/002", "shop/k/001", "shop/k/000"}, store.Reverse(), store.After("shop/k/003"))
 	wantKeys(t, st, "shop/k/", []string{}, store.Reverse(), store.After("shop/a"))
 
 	var got []string
 	for after := ""; ; {
-		page, err := st.List(ctx, "shop/k/", store.After(after), store.Limit(4))
+		page, err := st.List(ctx, "shop/k/", store.After(after), store.Limit(40))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -156,16 +156,16 @@ func (s *suite) guards(t *testing.T) {
 func (s *suite) maxValue(t *testing.T) {
 	st, ctx := s.open(t), testContext(t)
 	largest := bytes.Repeat([]byte{0xff}, store.MaxValue)
-	for _, key := range []string{"shop/a", "shop/b", "shop/c"} {
+	for _, key := range numbered("shop/%d", 6) {
 		if _, err := st.Put(ctx, key, largest); err != nil {
 			t.Fatalf("put of the largest value: %v", err)
 		}
 	}
-	_, err := st.Put(ctx, "shop/a", append(largest, 0))
+	_, err := st.Put(ctx, "shop/0", append(largest, 0))
 	wantError(t, "put of more than the largest value", err, store.ErrInvalid)
 	entries, err := st.List(ctx, "shop/")
-	if err != nil || len(entries) != 3 {
-		t.Fatalf("list of three largest values: got %d and error %v", len(entries), err)
+	if err != nil || len(entries) != 6 {
+		t.Fatalf("list of six largest values: got %d and error %v", len(entries), err)
 	}
 	for _, e := range entries {
 		if !bytes.Equal(e.Value, largest) {
