@@ -1,0 +1,166 @@
+package declared
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/simulate"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+)
+
+// FromPlan reads what `terraform show -json` prints of a plan or a state, and finds in it the role (its name, its id
+// "farm/role" or its address in the configuration) and its policies. role may be empty if there is but one.
+func FromPlan(path, role string) (simulate.Subject, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return simulate.Subject{}, err
+	}
+	s, err := fromPlan(b, role)
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// shown is what terraform show -json prints, as far as it matters here. See
+// https://developer.hashicorp.com/terraform/internals/json-format.
+type shown struct {
+	FormatVersion string  `json:"format_version"`
+	PlannedValues *values `json:"planned_values"`
+	Values        *values `json:"values"`
+}
+
+type values struct {
+	RootModule module `json:"root_module"`
+}
+
+type module struct {
+	Resources    []resource `json:"resources"`
+	ChildModules []module   `json:"child_modules"`
+}
+
+type resource struct {
+	Address string          `json:"address"`
+	Mode    string          `json:"mode"`
+	Type    string          `json:"type"`
+	Values  json.RawMessage `json:"values"`
+}
+
+func (m module) all() []resource {
+	all := m.Resources
+	for _, c := range m.ChildModules {
+		all = append(all, c.all()...)
+	}
+	return all
+}
+
+// roleValues and policyValues are the resources' attributes; see internal/provider. Null is a default.
+type roleValues struct {
+	ID            string         `json:"id"`
+	Farm          string         `json:"farm"`
+	Name          string         `json:"name"`
+	Min           int            `json:"min"`
+	Max           int            `json:"max"`
+	Drain         *spec.Duration `json:"drain"`
+	LaunchTimeout *spec.Duration `json:"launch_timeout"`
+	ScaleIn       string         `json:"scale_in"`
+}
+
+type policyValues struct {
+	Role   string `json:"role"`
+	Name   string `json:"name"`
+	Metric *struct {
+		LoadAverage *struct {
+			Minutes int `json:"minutes"`
+		} `json:"load_average"`
+		CPU    *struct{}      `json:"cpu"`
+		Window *spec.Duration `json:"window"`
+	} `json:"metric"`
+	Target    *float64       `json:"target"`
+	Step      []spec.Step    `json:"step"`
+	Schedule  *spec.Schedule `json:"schedule"`
+	Cooldown  *spec.Duration `json:"cooldown"`
+	Tolerance float64        `json:"tolerance"`
+}
+
+func fromPlan(b []byte, wanted string) (simulate.Subject, error) {
+	var s simulate.Subject
+	var show shown
+	if err := json.Unmarshal(b, &show); err != nil {
+		return s, fmt.Errorf("is not what `terraform show -json` prints: %w", err)
+	}
+	v := show.PlannedValues
+	if v == nil {
+		v = show.Values
+	}
+	if v == nil || show.FormatVersion == "" {
+		return s, errors.New("holds no plan and no state: write it with `terraform plan -out plan.tfplan` and `terraform show -json plan.tfplan`")
+	}
+	var names []string
+	var roles []roleValues
+	var policies []policyValues
+	for _, r := range v.RootModule.all() {
+		if r.Mode != "managed" {
+			continue
+		}
+		switch r.Type {
+		case "farmhand_role":
+			var role roleValues
+			if err := json.Unmarshal(r.Values, &role); err != nil {
+				return s, fmt.Errorf("%s: %w", r.Address, err)
+			}
+			id := role.Farm + "/" + role.Name
+			names = append(names, id)
+			if wanted == "" || slices.Contains([]string{role.Name, id, r.Address}, wanted) {
+				roles = append(roles, role)
+			}
+		case "farmhand_scaling_policy":
+			var p policyValues
+			if err := json.Unmarshal(r.Values, &p); err != nil {
+				return s, fmt.Errorf("%s: %w", r.Address, err)
+			}
+			if p.Role == "" {
+				return s, fmt.Errorf("%s: its role is known only after apply: give farm and role names that do not depend on other resources", r.Address)
+			}
+			policies = append(policies, p)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return s, errors.New("declares no farmhand_role")
+	case len(roles) == 0:
+		return s, fmt.Errorf("declares no role %q; there are %s", wanted, strings.Join(names, ", "))
+	case len(roles) > 1:
+		return s, fmt.Errorf("declares %d roles (%s): say which", len(roles), strings.Join(names, ", "))
+	}
+	r := roles[0]
+	s.Role = spec.Role{Farm: r.Farm, Name: r.Name, Min: r.Min, Max: r.Max, Drain: orZero(r.Drain), LaunchTimeout: orZero(r.LaunchTimeout), ScaleIn: r.ScaleIn}
+	for _, p := range policies {
+		if p.Role == r.Farm+"/"+r.Name {
+			s.Policies = append(s.Policies, p.spec())
+		}
+	}
+	return s, nil
+}
+
+func (p policyValues) spec() spec.Policy {
+	out := spec.Policy{Name: p.Name, Target: p.Target, Steps: p.Step, Schedule: p.Schedule, Cooldown: orZero(p.Cooldown), Tolerance: p.Tolerance}
+	if m := p.Metric; m != nil {
+		out.Metric = &spec.Metric{Kind: spec.CPU, Window: orZero(m.Window)}
+		if m.LoadAverage != nil {
+			out.Metric.Kind, out.Metric.Minutes = spec.LoadAverage, m.LoadAverage.Minutes
+		}
+	}
+	return out
+}
+
+func orZero(d *spec.Duration) spec.Duration {
+	if d == nil {
+		return 0
+	}
+	return *d
+}
