@@ -102,7 +102,7 @@ func (r *applicationResource) ModifyPlan(ctx context.Context, req resource.Modif
 
 	app := plan.spec()
 	creating := req.State.Raw.IsNull()
-	if creating && !plan.Name.IsUnknown() && !isReplacement(ctx, req.Private) {
+	if creating && !plan.Name.IsUnknown() && !isOwned(ctx, req.Private, state.ApplicationKey(app.Name)) {
 		taken, err := r.taken(ctx, state.ApplicationKey(app.Name))
 		switch {
 		case err != nil:
@@ -199,7 +199,7 @@ func (r *applicationResource) Create(ctx context.Context, req resource.CreateReq
 		resp.Diagnostics.AddError("The application cannot be declared", sentence(err.Error()))
 	default:
 		m.ID = types.StringValue(app.Name)
-		markOwned(ctx, resp.Private, &resp.Diagnostics)
+		markOwned(ctx, resp.Private, state.ApplicationKey(app.Name), &resp.Diagnostics)
 		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 		return
 	}
@@ -281,7 +281,7 @@ func (r *applicationResource) Read(ctx context.Context, req resource.ReadRequest
 	m.Name = nameText(app.Name)
 	m.Release = types.StringValue(app.Release)
 	m.DocumentRoot = keepEmpty(m.DocumentRoot, app.DocumentRoot)
-	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, key, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 

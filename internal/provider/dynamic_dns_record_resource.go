@@ -89,6 +89,9 @@ func (m *dynamicDNSRecordModel) spec() spec.DNSRecord {
 	return d
 }
 
+// key is where the store holds it.
+func (m *dynamicDNSRecordModel) key() string { return state.DNSKey(m.Farm.normal(), m.Name.normal()) }
+
 func (m *dynamicDNSRecordModel) validate() []spec.Problem {
 	problems := m.spec().Validate()
 	farm, _, ok := strings.Cut(m.Role.normal(), "/")
@@ -125,7 +128,7 @@ func (r *dynamicDNSRecordResource) ModifyPlan(ctx context.Context, req resource.
 		plan.ID = types.StringValue(d.ID())
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-	if named && req.State.Raw.IsNull() && !isReplacement(ctx, req.Private) {
+	if named && req.State.Raw.IsNull() && !isOwned(ctx, req.Private, state.DNSKey(d.Farm, d.Name)) {
 		taken, err := r.taken(ctx, state.DNSKey(d.Farm, d.Name))
 		switch {
 		case err != nil:
@@ -148,7 +151,7 @@ func (r *dynamicDNSRecordResource) Create(ctx context.Context, req resource.Crea
 	var m dynamicDNSRecordModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
 	if r.put(ctx, &m, store.Absent(), &resp.Diagnostics) {
-		markOwned(ctx, resp.Private, &resp.Diagnostics)
+		markOwned(ctx, resp.Private, m.key(), &resp.Diagnostics)
 		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 	}
 }
@@ -216,7 +219,7 @@ func (r *dynamicDNSRecordResource) Read(ctx context.Context, req resource.ReadRe
 	m.ID = types.StringValue(d.ID())
 	m.Farm, m.Name, m.Role = nameText(d.Farm), nameText(d.Name), nameText(d.Farm+"/"+d.Role)
 	m.PointsTo, m.Index, m.TTL = types.StringValue(d.PointsTo), optionalInt(d.Index), durationText(d.TTL)
-	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, key, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 

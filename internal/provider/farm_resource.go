@@ -141,7 +141,7 @@ func (r *farmResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	}
 
 	creating := req.State.Raw.IsNull()
-	if creating && !plan.Name.IsUnknown() && !isReplacement(ctx, req.Private) {
+	if creating && !plan.Name.IsUnknown() && !isOwned(ctx, req.Private, state.FarmKey(f.Name)) {
 		taken, err := r.taken(ctx, state.FarmKey(f.Name))
 		switch {
 		case err != nil:
@@ -210,7 +210,7 @@ func (r *farmResource) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 	m.ID = types.StringValue(f.Name)
 	m.Nameserver = types.StringValue("")
-	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, state.FarmKey(f.Name), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 
 	nameserver, err := r.waitOpen(ctx, s, f, timeout)
@@ -269,7 +269,7 @@ func (r *farmResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	if declared.Deleting {
 		warnDeleting(what, &resp.Diagnostics)
 	}
-	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, key, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -22,7 +23,7 @@ const failedCreateCleanup = 5 * time.Minute
 // unknownID plans an id as known after apply.
 var unknownID = types.StringUnknown()
 
-// ownedKey marks, in Terraform's private state, what this configuration made or imported. When a change replaces a
+// ownedKey marks, in Terraform's private state, the store's key of what this configuration made or imported. When a change replaces a
 // resource, Terraform plans the new one without a former state but with the private state: so its own name is not
 // mistaken for one that another has taken.
 const ownedKey = "owned"
@@ -35,13 +36,14 @@ type privateGetter interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
 }
 
-func markOwned(ctx context.Context, private privateSetter, diags *diag.Diagnostics) {
-	diags.Append(private.SetKey(ctx, ownedKey, []byte("true"))...)
+func markOwned(ctx context.Context, private privateSetter, key string, diags *diag.Diagnostics) {
+	diags.Append(private.SetKey(ctx, ownedKey, []byte(strconv.Quote(key)))...) // a JSON string
 }
 
-func isReplacement(ctx context.Context, private privateGetter) bool {
+// isOwned tells whether what is under key is this resource's own former self.
+func isOwned(ctx context.Context, private privateGetter, key string) bool {
 	v, _ := private.GetKey(ctx, ownedKey)
-	return len(v) > 0
+	return string(v) == strconv.Quote(key)
 }
 
 // warnDeleting tells of a destroy that was interrupted. The thing stays in the state, so that another destroy resumes.

@@ -49,7 +49,7 @@ func (r *roleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 
 	key := state.RoleKey(role.Farm, role.Name)
 	creating := req.State.Raw.IsNull()
-	if creating && !plan.Farm.IsUnknown() && !plan.Name.IsUnknown() && !isReplacement(ctx, req.Private) {
+	if creating && !plan.Farm.IsUnknown() && !plan.Name.IsUnknown() && !isOwned(ctx, req.Private, key) {
 		taken, err := r.taken(ctx, key)
 		switch {
 		case err != nil:

@@ -74,7 +74,7 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 	if err == nil {
 		m.ID = types.StringValue(role.ID())
 		m.Address = types.StringValue(address)
-		markOwned(ctx, resp.Private, &resp.Diagnostics)
+		markOwned(ctx, resp.Private, state.RoleKey(role.Farm, role.Name), &resp.Diagnostics)
 		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 		if m.waits() {
 			err = r.waitServing(ctx, s, farm, role, timeout)
@@ -165,7 +165,7 @@ func (r *roleResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	if declared.Deleting {
 		warnDeleting(what, &resp.Diagnostics)
 	}
-	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, key, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
 // defaultPolicy is what a policy is where nothing is said.
@@ -53,6 +54,12 @@ func (m *scalingPolicyModel) spec(ctx context.Context, diags *diag.Diagnostics) 
 		p.Tolerance = m.Tolerance.ValueFloat64()
 	}
 	return p
+}
+
+// key is where the store holds it.
+func (m *scalingPolicyModel) key() string {
+	farm, role, _ := strings.Cut(m.Role.normal(), "/")
+	return state.PolicyKey(farm, role, m.Name.normal())
 }
 
 // fill takes over what p says.

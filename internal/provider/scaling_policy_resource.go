@@ -71,7 +71,7 @@ func (r *scalingPolicyResource) ModifyPlan(ctx context.Context, req resource.Mod
 		return
 	}
 	key := state.PolicyKey(p.Farm, p.Role, p.Name)
-	if req.State.Raw.IsNull() && !isReplacement(ctx, req.Private) {
+	if req.State.Raw.IsNull() && !isOwned(ctx, req.Private, key) {
 		_, planned := plannedAs[spec.Policy](r.backend, key)
 		taken, err := r.taken(ctx, key)
 		switch {
@@ -166,7 +166,7 @@ func (r *scalingPolicyResource) Create(ctx context.Context, req resource.CreateR
 	if !r.put(ctx, &m, store.Absent(), &resp.Diagnostics) {
 		return
 	}
-	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, m.key(), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
@@ -245,7 +245,7 @@ func (r *scalingPolicyResource) Read(ctx context.Context, req resource.ReadReque
 	r.saw(key)
 	m.fill(ctx, p, &resp.Diagnostics)
 	r.warnSet(ctx, s, p, &resp.Diagnostics)
-	markOwned(ctx, resp.Private, &resp.Diagnostics)
+	markOwned(ctx, resp.Private, key, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 

@@ -85,8 +85,7 @@ func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaReque
 								Validators:          []validator.Int64{int64validator.OneOf(1, 5, 15)},
 							},
 						},
-						Validators: []validator.Object{objectvalidator.ExactlyOneOf(
-							path.MatchRelative().AtParent().AtName("load_average"), path.MatchRelative().AtParent().AtName("cpu"))},
+						Validators: []validator.Object{objectvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("cpu"))},
 					},
 					"cpu": schema.SingleNestedAttribute{
 						Optional:            true,
