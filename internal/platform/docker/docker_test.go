@@ -136,6 +136,24 @@ func TestLaunchThatCannotStartLeavesNoContainer(t *testing.T) {
 	}
 }
 
+// A paused container hears no signal; it must go all the same.
+func TestTerminateEndsAPausedMachine(t *testing.T) {
+	f := newFixture(t)
+	m, err := f.d.Launch(t.Context(), f.request(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.c.ContainerPause(t.Context(), m.ID, client.ContainerPauseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.d.Terminate(t.Context(), m.ID, time.Second); err != nil {
+		t.Error(err)
+	}
+	if all := f.containers(); len(all) != 0 {
+		t.Errorf("there are %d containers, the first is %s", len(all), all[0].State)
+	}
+}
+
 func TestLaunchRefusesAStrangersContainer(t *testing.T) {
 	f := newFixture(t)
 	l := f.request(0)

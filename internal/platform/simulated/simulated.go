@@ -148,6 +148,9 @@ func (s *Simulated) Terminate(ctx context.Context, id string, _ time.Duration) e
 	if id == "" {
 		return nil
 	}
+	// Not in the middle of a step: a report written after the caller forgot the instance would stay for ever.
+	s.stepMu.Lock()
+	defer s.stepMu.Unlock()
 	if err := s.store.Delete(ctx, machineKey(s.farm.Name, id)); err != nil {
 		return unavailable("terminating "+id, err)
 	}
