@@ -37,6 +37,25 @@ func (k *keeper) adopt(ctx context.Context, s *sight) error {
 		Reason: fmt.Sprintf("sidecar %s took over, %s adopted", k.opts.Holder, count(alive, "instance"))})
 }
 
+// resume takes up what a killed sidecar had meant to launch and the platform does not have: at the first tick of a run,
+// later the engine asks for it. Nobody else can be making the call, and the token makes a second one harmless.
+func (k *keeper) resume(s *sight) (calls []func()) {
+	if k.resumed || !s.listed {
+		return nil
+	}
+	k.resumed = true
+	for name, rec := range s.records {
+		role := s.roles[rec.Role]
+		if rec.Phase != state.Planned || rec.machine != nil || role == nil || role.Deleting || s.farm.Deleting || role.appMissing {
+			continue
+		}
+		if call := k.launchCall(s, name); call != nil {
+			calls = append(calls, call)
+		}
+	}
+	return calls
+}
+
 // accepted notes on a record that the platform has its machine.
 func accepted(i *state.Instance, m platform.Machine, s *sight) {
 	i.PlatformID, i.Zone = m.ID, m.Zone

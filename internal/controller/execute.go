@@ -65,6 +65,9 @@ func (k *keeper) execute(ctx context.Context, s *sight, decisions []engine.Decis
 func (k *keeper) carryOut(ctx context.Context, s *sight, d engine.Decision) (call func(), said bool, err error) {
 	switch d.Action {
 	case engine.Launch:
+		if r := s.roles[d.Role]; r == nil || r.appMissing {
+			return nil, false, nil // there is nothing to make it from; that is said already
+		}
 		if err := k.intend(ctx, s, d); err != nil {
 			return nil, false, err
 		}

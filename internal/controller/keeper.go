@@ -59,6 +59,7 @@ type keeper struct {
 	gatewayKey []byte
 	takenOver  bool              // the event is written
 	written    map[string]string // assignments and tokens, by key, as they stand in the store
+	resumed    bool              // intents of a former sidecar are taken up
 	swept      bool              // leftovers of instances without a record are removed
 	topology   string            // as it stands in the store; "" before the first look
 	secrets    map[string]bool   // role and spec revision whose secret was seen to
@@ -129,7 +130,7 @@ func (k *keeper) begin(ctx context.Context, lease *store.Lease) {
 	k.jobs = newJobs(k.opts.Now, k.poke)
 	k.launches, k.ends = make(lane, launchesAtOnce), make(lane, endsAtOnce)
 	k.jobsCtx = ctx
-	k.gatewayKey, k.takenOver, k.swept, k.topology, k.specSeen = nil, false, false, "", ""
+	k.gatewayKey, k.takenOver, k.resumed, k.swept, k.topology, k.specSeen = nil, false, false, false, "", ""
 	k.written, k.secrets = nil, map[string]bool{}
 	k.ledger = ledger{}
 	k.tickEvery, k.ticked, k.listening = defaultTick, time.Time{}, time.Time{}

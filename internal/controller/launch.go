@@ -59,7 +59,16 @@ func (k *keeper) intend(ctx context.Context, s *sight, d engine.Decision) error 
 		return err
 	}
 	s.records[i.Name()] = &recordSight{Instance: i, revision: revision}
+	if i.Failure != nil {
+		return k.event(ctx, refused(i))
+	}
 	return nil
+}
+
+// refused is the event of a launch that the platform, or the farm's subnet, does not allow.
+func refused(i state.Instance) state.Event {
+	return state.Event{Role: i.Role, Instance: i.Name(), Kind: "failed", Level: "error",
+		Reason: fmt.Sprintf("it did not come up, in step %q: %s", i.Failure.Step, i.Failure.Error)}
 }
 
 // token is the same for the same intent, and never that of another: the farm's creation is in it, so that a farm of
@@ -122,10 +131,16 @@ func (k *keeper) launch(ctx context.Context, l platform.Launch) error {
 		return err
 	}
 	// A refusal that no repetition mends, or one that nobody foresaw: the engine backs off and says so.
-	return k.note(ctx, l, func(i *state.Instance) {
+	var failed *state.Instance
+	noteErr := k.note(ctx, l, func(i *state.Instance) {
 		i.Phase, i.Since = state.Failed, k.opts.Now()
 		i.Failure = &state.Failure{Step: "launch", Error: err.Error()}
+		failed = i
 	})
+	if noteErr == nil && failed != nil && failed.Phase == state.Failed && failed.Failure != nil {
+		return k.event(ctx, refused(*failed))
+	}
+	return noteErr
 }
 
 // note changes the record of a launch that has come back, unless the index has another holder by now: then the

@@ -135,6 +135,8 @@ func (k *keeper) tick(ctx context.Context) error {
 		return err
 	}
 
+	resumed := k.resume(seen)
+
 	outcome := k.opts.Decide(seen.view())
 	if err := k.remember(ctx, seen, outcome.Memory); err != nil {
 		return err
@@ -153,7 +155,7 @@ func (k *keeper) tick(ctx context.Context) error {
 	if err := k.writeTopology(ctx, seen); err != nil {
 		return err
 	}
-	for _, call := range calls {
+	for _, call := range append(resumed, calls...) {
 		call()
 	}
 	return k.finishDeletions(ctx, seen)

@@ -66,7 +66,7 @@ func runUntil(ctx context.Context, opts Options, farm, role string, ended func(c
 	}
 	k := newKeeper(opts, farm)
 	k.onlyRole, k.quiet, k.ended = role, true, ended
-	giveUp := opts.Now().Add(2 * opts.LeaseTTL) // a dead sidecar's lease has ended by then
+	giveUp := time.Now().Add(2 * opts.LeaseTTL) // a dead sidecar's lease has ended by then
 	for {
 		if done, err := ended(ctx, opts.Store); err != nil || done {
 			return err
@@ -75,7 +75,7 @@ func runUntil(ctx context.Context, opts Options, farm, role string, ended func(c
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("ending farm %s: %w", farm, context.Cause(ctx))
-		case errors.Is(err, store.ErrHeld) && opts.Now().Before(giveUp):
+		case errors.Is(err, store.ErrHeld) && time.Now().Before(giveUp):
 		case err != nil:
 			return err
 		}
