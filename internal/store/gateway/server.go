@@ -168,9 +168,6 @@ func handle[Q, A any](s *Server, do func(ctx context.Context, c caller, q Q) (A,
 			s.refuse(w, r, fmt.Errorf("%w request: %w", store.ErrInvalid, err))
 			return
 		}
-		// The limit was on the request's arrival. Left in place it would end a watch: net/http goes on reading, to learn
-		// of a client that hangs up, and takes a deadline for that.
-		http.NewResponseController(w).SetReadDeadline(time.Time{})
 		a, err := do(r.Context(), c, q)
 		if err != nil {
 			s.refuse(w, r, err)
