@@ -1,0 +1,77 @@
+package dns
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+func member(name string, index int, address string, primary bool) state.Member {
+	return state.Member{Name: name, Index: index, Address: address, Primary: primary}
+}
+
+func TestPlan(t *testing.T) {
+	top := state.Topology{Farm: "shop", Zone: "Shop.Internal.", Roles: map[string]state.RoleTopology{
+		"web": {Instances: []state.Member{member("web-1", 1, "10.0.0.10", false), member("web-3", 3, "10.0.0.12", false)}},
+		"db":  {Instances: []state.Member{member("db-1", 1, "10.0.0.20", false), member("db-2", 2, "10.0.0.21", true), member("db-3", 3, "10.0.0.22", false)}},
+		"one": {Instances: []state.Member{member("one-1", 1, "10.0.0.30", true)}},
+		"new": {Instances: nil},
+		"odd": {Instances: []state.Member{member("odd-1", 1, "", false)}},
+	}}
+	ttl := spec.Duration(7 * time.Second)
+	declared := []spec.DNSRecord{
+		{Name: "WWW", Role: "web", PointsTo: spec.PointsToAll, TTL: ttl},
+		{Name: "write", Role: "db", PointsTo: spec.PointsToPrimary, TTL: ttl},
+		{Name: "read", Role: "db", PointsTo: spec.PointsToReplicas, TTL: ttl},
+		{Name: "read-one", Role: "one", PointsTo: spec.PointsToReplicas, TTL: ttl},
+		{Name: "third", Role: "web", PointsTo: spec.PointsToIndex, Index: 3, TTL: ttl},
+		{Name: "second", Role: "web", PointsTo: spec.PointsToIndex, Index: 2, TTL: ttl},
+		{Name: "first-web", Role: "web", PointsTo: spec.PointsToPrimary, TTL: ttl},
+		{Name: "nobody", Role: "gone", PointsTo: spec.PointsToAll, TTL: ttl},
+		{Name: "new", Role: "web", PointsTo: spec.PointsToAll, TTL: ttl},
+		{Name: "a.b", Role: "one", PointsTo: spec.PointsToAll},
+	}
+	want := strings.TrimLeft(`
+a.b.shop.internal 5s [10.0.0.30]
+db.shop.internal 5s [10.0.0.20 10.0.0.21 10.0.0.22]
+db-1.db.shop.internal 5s [10.0.0.20]
+db-2.db.shop.internal 5s [10.0.0.21]
+db-3.db.shop.internal 5s [10.0.0.22]
+first-web.shop.internal 7s [10.0.0.10]
+new.shop.internal 7s [10.0.0.10 10.0.0.12]
+nobody.shop.internal 7s []
+odd.shop.internal 5s []
+odd-1.odd.shop.internal 5s []
+one.shop.internal 5s [10.0.0.30]
+one-1.one.shop.internal 5s [10.0.0.30]
+read.shop.internal 7s [10.0.0.20 10.0.0.22]
+read-one.shop.internal 7s [10.0.0.30]
+second.shop.internal 7s []
+third.shop.internal 7s [10.0.0.12]
+web.shop.internal 5s [10.0.0.10 10.0.0.12]
+web-1.web.shop.internal 5s [10.0.0.10]
+web-3.web.shop.internal 5s [10.0.0.12]
+write.shop.internal 7s [10.0.0.21]
+www.shop.internal 7s [10.0.0.10 10.0.0.12]
+`, "\n")
+	for range 5 { // maps come in any order, plans in one
+		if got := Plan(top, declared).String(); got != want {
+			t.Fatalf("plan:\n%s\nwant:\n%s", got, want)
+		}
+	}
+}
+
+func TestEqual(t *testing.T) {
+	top := state.Topology{Zone: "z", Roles: map[string]state.RoleTopology{"web": {Instances: []state.Member{member("web-1", 1, "10.0.0.10", false)}}}}
+	a, b := Plan(top, nil), Plan(top, nil)
+	if !a.Equal(b) {
+		t.Error("two plans of the same differ")
+	}
+	top.Roles["web"] = state.RoleTopology{Instances: []state.Member{member("web-1", 1, "10.0.0.11", false)}}
+	if a.Equal(Plan(top, nil)) {
+		t.Error("another address is no difference")
+	}
+}
