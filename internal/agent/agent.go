@@ -219,9 +219,12 @@ func (a *agent) stop() {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), stopTime, errors.New("it was given "+stopTime.String()))
 	defer cancel()
+	began := time.Now()
 	if err := guarded("stopping", func() error { return a.runner.Stop(ctx) }); err != nil {
 		a.Log.Error("stopping", "error", err)
+		return
 	}
+	a.Log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))
 }
 
 // guarded turns a panic in a behavior into an error: the agent outlives it, and says so.
