@@ -70,7 +70,7 @@ func (r *applicationResource) Schema(ctx context.Context, _ resource.SchemaReque
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Update:            true,
-				UpdateDescription: "How long replacing the servers may take. Default: `" + roleUpdateTimeout.String() + "`.",
+				UpdateDescription: "How long replacing the servers may take. Default: `" + spec.Duration(roleUpdateTimeout).String() + "`.",
 			}),
 		},
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 )
 
 // farmModel is a farmhand_farm as Terraform holds it.
@@ -66,7 +68,7 @@ func (r *farmResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 					"image": schema.StringAttribute{
 						Optional:            true,
 						Computed:            true,
-						MarkdownDescription: "Image of roles that name none. Default: Debian with the behaviors' packages, as the project builds it.",
+						MarkdownDescription: "Image of roles that name none. Default: `" + spec.DefaultImage + "`, Debian with the behaviors' packages.",
 					},
 					"host": schema.StringAttribute{
 						Optional:            true,
@@ -107,8 +109,8 @@ func (r *farmResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Delete: true,
-				CreateDescription: "How long the sidecar may take to open the farm's network and nameserver. Default: `" + farmCreateTimeout.String() + "`.",
-				DeleteDescription: "How long draining and ending what is left may take. Default: `" + farmDeleteTimeout.String() + "`.",
+				CreateDescription: "How long the sidecar may take to open the farm's network and nameserver. Default: `" + spec.Duration(farmCreateTimeout).String() + "`.",
+				DeleteDescription: "How long draining and ending what is left may take. Default: `" + spec.Duration(farmDeleteTimeout).String() + "`.",
 			}),
 		},
 	}

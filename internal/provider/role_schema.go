@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -18,6 +19,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 )
 
 // roleModel is a farmhand_role as Terraform holds it.
@@ -166,7 +168,7 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 					"timeout":  optionalDuration("How long one check may take. Default: `" + d.HealthCheck.Timeout.String() + "`."),
 					"unhealthy_after": schema.Int64Attribute{
 						Optional: true, Computed: true,
-						MarkdownDescription: "Failures in a row until the server counts as bad.",
+						MarkdownDescription: fmt.Sprintf("Failures in a row until the server counts as bad. Default: `%d`.", d.HealthCheck.UnhealthyAfter),
 						Validators:          []validator.Int64{int64validator.AtLeast(1)},
 					},
 					"grace":        optionalDuration("How long after it first served failures do not count. Default: `" + d.HealthCheck.Grace.String() + "`."),
@@ -206,9 +208,9 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
-				CreateDescription: "How long the first servers may take to serve. Default: `" + roleCreateTimeout.String() + "`.",
-				UpdateDescription: "How long replacing the servers may take. Default: `" + roleUpdateTimeout.String() + "`.",
-				DeleteDescription: "How long draining and ending the servers may take. Default: `" + roleDeleteTimeout.String() + "`.",
+				CreateDescription: "How long the first servers may take to serve. Default: `" + spec.Duration(roleCreateTimeout).String() + "`.",
+				UpdateDescription: "How long replacing the servers may take. Default: `" + spec.Duration(roleUpdateTimeout).String() + "`.",
+				DeleteDescription: "How long draining and ending the servers may take. Default: `" + spec.Duration(roleDeleteTimeout).String() + "`.",
 			}),
 		},
 	}

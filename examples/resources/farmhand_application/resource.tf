@@ -1,0 +1,5 @@
+resource "farmhand_application" "site" {
+  name          = "site"
+  source        = "${path.module}/site"
+  document_root = "public"
+}

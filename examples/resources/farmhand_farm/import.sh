@@ -1,0 +1,2 @@
+# By the farm's name.
+terraform import farmhand_farm.shop shop

@@ -1,0 +1,3 @@
+resource "farmhand_sidecar" "here" {
+  local = {}
+}
