@@ -28,8 +28,9 @@ CREATE INDEX entry_expires ON entry (expires) WHERE expires IS NOT NULL;
 `
 
 const (
-	// pruneEvery is after how many revisions a write also prunes, and changesKept how many rows of change stay. A process that falls further
-	// behind (it was stopped, or the machine slept) is told so by the gap, and takes everything for changed.
+	// pruneEvery is after how many revisions a write also prunes, and changesKept how many rows of change stay. A
+	// process that falls further behind (it was stopped, or the machine slept) is told so by the gap, and takes
+	// everything for changed.
 	pruneEvery  = 1024
 	changesKept = 4096
 )
