@@ -30,7 +30,7 @@ func (a *awsStep) Desired(s world.Sight) int {
 		return s.Desired
 	}
 	a.minute = s.Minute
-	if len(s.Minutes) == 0 || s.Serving == 0 {
+	if len(s.Minutes) == 0 || s.Whole == 0 {
 		return s.Desired
 	}
 	x := s.Minutes[len(s.Minutes)-1] / s.Target
@@ -42,8 +42,8 @@ func (a *awsStep) Desired(s world.Sight) int {
 				change = b.change
 			}
 		}
-		return max(s.Desired, s.Serving+percentChange(float64(s.Serving)*change))
-	case all(s.Minutes, awsStepMinutes, func(v float64) bool { return v <= s.Target }) && s.Coming == 0:
+		return max(s.Desired, s.Whole+percentChange(float64(s.Whole)*change))
+	case all(s.Minutes, awsStepMinutes, func(v float64) bool { return v <= s.Target }) && s.Coming == 0 && s.Whole == s.Serving:
 		change := 0.0
 		for _, b := range awsIn {
 			if x <= b.from {

@@ -13,7 +13,7 @@ const awsTargetSource = "Amazon EC2 Auto Scaling user guide, \"Target tracking s
 //
 // Two alarms: high when three minutes in a row are above the target, low when fifteen are below nine tenths of it. Out:
 // the capacity that brings the metric to the target, rounded up; servers that warm up count as asked for already and
-// their metric does not count. In: rounded so that rather too few are removed, and not while a scale-out is under way.
+// not as capacity. Warm is who has served for the whole of the newest minute. In: rounded so that rather too few are removed, and not while a scale-out is under way.
 type awsTarget struct{ minute int }
 
 const (
@@ -27,15 +27,15 @@ func (a *awsTarget) Desired(s world.Sight) int {
 		return s.Desired
 	}
 	a.minute = s.Minute
-	if len(s.Minutes) == 0 || s.Serving == 0 {
+	if len(s.Minutes) == 0 || s.Whole == 0 {
 		return s.Desired // no data: never scales in, and nothing to multiply
 	}
 	newest := s.Minutes[len(s.Minutes)-1]
-	want := int(math.Ceil(float64(s.Serving)*newest/s.Target - 1e-9))
+	want := int(math.Ceil(float64(s.Whole)*newest/s.Target - 1e-9))
 	switch {
 	case all(s.Minutes, awsHighMinutes, func(v float64) bool { return v > s.Target }):
 		return max(s.Desired, want)
-	case all(s.Minutes, awsLowMinutes, func(v float64) bool { return v < awsLowShare*s.Target }) && s.Coming == 0:
+	case all(s.Minutes, awsLowMinutes, func(v float64) bool { return v < awsLowShare*s.Target }) && s.Coming == 0 && s.Whole == s.Serving:
 		return min(s.Desired, want)
 	}
 	return s.Desired

@@ -20,6 +20,8 @@ type Sight struct {
 	Latest  float64
 	Minutes []float64
 	Minute  int
+	// Whole is how many were in service for the whole of the newest minute: that is whom it speaks of.
+	Whole int
 }
 
 // Algorithm chooses a number of servers. It may remember; for one goroutine.
@@ -67,7 +69,7 @@ func (p *Numbers) Tick(w *World) int {
 	}
 	see := Sight{
 		Now: w.Now, Desired: p.desired, Serving: w.Serving(), Coming: coming, Min: p.Min, Max: p.Max, Target: p.Target,
-		Known: w.Known, Latest: w.Latest, Minutes: w.Minutes, Minute: w.Minute,
+		Known: w.Known, Latest: w.Latest, Minutes: w.Minutes, Minute: w.Minute, Whole: min(w.Whole, w.Serving()),
 	}
 	p.desired = min(max(p.Desired(see), p.Min), p.Max)
 

@@ -23,9 +23,11 @@ type World struct {
 	Latest  float64
 	Minutes []float64
 	Minute  int // how many whole minutes there have been
+	Whole   int // who served for the whole of the newest minute
 	minute  struct {
-		sum float64
-		n   int
+		sum   float64
+		n     int
+		whole int
 	}
 }
 
@@ -117,13 +119,16 @@ func (w *World) measure(began time.Time) {
 			n++
 		}
 	}
+	if w.minute.n == 0 || n < w.minute.whole {
+		w.minute.whole = n
+	}
 	if w.Known = n > 0; w.Known {
 		w.Latest = sum / float64(n)
 		w.minute.sum += w.Latest
 		w.minute.n++
 	}
 	if minute := int(w.Now.Sub(began) / time.Minute); minute > w.Minute {
-		w.Minute = minute
+		w.Minute, w.Whole = minute, w.minute.whole
 		if w.minute.n > 0 {
 			w.Minutes = append(w.Minutes, w.minute.sum/float64(w.minute.n))
 		}
