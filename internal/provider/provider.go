@@ -69,5 +69,6 @@ func (p *farmhandProvider) DataSources(context.Context) []func() datasource.Data
 	return []func() datasource.DataSource{
 		newFarmDataSource,
 		newInstancesDataSource,
+		newSimulationDataSource,
 	}
 }
