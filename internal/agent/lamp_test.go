@@ -32,7 +32,7 @@ $cache->add('seen', 0);
 echo json_encode(['by' => getenv('FARMHAND_INSTANCE'), 'odd' => getenv('ODD'), 'secret' => $_SERVER['SECRET'], 'rows' => $rows, 'seen' => $cache->increment('seen')]);
 `
 
-const oddValue = `a "quoted" \back\slash ${HOME} $(id) 'single' # %{x} <b>é`
+const oddValue = `a "quoted" $${x} \back\slash ${HOME} $(id) 'single' # %{x} <b>é`
 
 func lamp(t *testing.T) (*farm, *spec.Application) {
 	f := newFarm(t, "10.201.4")

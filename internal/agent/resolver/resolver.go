@@ -64,9 +64,9 @@ func (r *Resolver) SetNameserver(addr string) {
 	}
 }
 
-// Serve answers on addr, UDP and TCP, until ctx ends. It returns when both listen, or with the error of one that
-// cannot; wait then tells when both have ended.
-func (r *Resolver) Serve(ctx context.Context, addr string) (wait func(), err error) {
+// Serve answers on addr, UDP and TCP, until ctx ends. It returns where, as soon as both listen, or the error of one
+// that cannot.
+func (r *Resolver) Serve(ctx context.Context, addr string) (net.Addr, error) {
 	packets, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listening for names: %w", err)
@@ -81,11 +81,11 @@ func (r *Resolver) Serve(ctx context.Context, addr string) (wait func(), err err
 		{PacketConn: packets, Handler: r, UDPSize: dns.DefaultMsgSize},
 		{Listener: listener, Handler: r, MaxTCPQueries: 16, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
 	}
-	var running, started sync.WaitGroup
+	var started sync.WaitGroup
 	for _, s := range servers {
 		started.Add(1)
 		s.NotifyStartedFunc = started.Done
-		running.Go(func() { s.ActivateAndServe() })
+		go s.ActivateAndServe()
 	}
 	started.Wait()
 	context.AfterFunc(ctx, func() {
@@ -93,7 +93,7 @@ func (r *Resolver) Serve(ctx context.Context, addr string) (wait func(), err err
 			s.Shutdown()
 		}
 	})
-	return running.Wait, nil
+	return packets.LocalAddr(), nil
 }
 
 // ServeDNS implements dns.Handler.
