@@ -91,7 +91,8 @@ func makeAgentImage(ctx context.Context, c *client.Client, tag string, base base
 	defer func() {
 		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
 		defer cancel()
-		c.ContainerRemove(detached, made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		// One that stays is found by its label and removed by a later Destroy.
+		_, _ = c.ContainerRemove(detached, made.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	}()
 	archive, closeArchive := agentArchive(a)
 	defer closeArchive()

@@ -51,8 +51,12 @@ func TestContract(t *testing.T) {
 			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: path.Base(name), Mode: 0o644, Size: int64(len(content))}); err != nil {
 				t.Fatal(err)
 			}
-			io.WriteString(w, content)
-			w.Close()
+			if _, err := io.WriteString(w, content); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := c.CopyToContainer(t.Context(), m.ID, client.CopyToContainerOptions{DestinationPath: path.Dir(name), Content: &archive}); err != nil {
 				t.Fatalf("writing %s: %v", name, err)
 			}

@@ -55,7 +55,9 @@ func (f *fixture) platform(farm spec.Farm) *Docker {
 			f.Errorf("cleaning up: %v", err)
 		}
 		for _, m := range machines {
-			d.Terminate(ctx, m.ID, 0)
+			if err := d.Terminate(ctx, m.ID, 0); err != nil {
+				f.Errorf("cleaning up: %v", err)
+			}
 		}
 		if err := d.Destroy(ctx); err != nil {
 			f.Errorf("cleaning up: %v", err)
@@ -70,6 +72,21 @@ func (f *fixture) request(n int) platform.Launch {
 	return platform.Launch{
 		Farm: f.farm, Role: "web", Instance: name, Token: f.farm + name, Generation: "g1", Address: f.nets.address(f.farm, n),
 		Bootstrap: platform.Bootstrap{Farm: f.farm, Instance: name, Gateway: "192.0.2.1:1", Secret: "s"},
+	}
+}
+
+// remove removes a container that the test made itself.
+func (f *fixture) remove(id string) {
+	f.Helper()
+	if _, err := f.c.ContainerRemove(context.WithoutCancel(f.Context()), id, client.ContainerRemoveOptions{Force: true}); err != nil {
+		f.Errorf("cleaning up: %v", err)
+	}
+}
+
+func (f *fixture) deleteVolume(d *Docker, id string) {
+	f.Helper()
+	if err := d.DeleteVolume(context.WithoutCancel(f.Context()), id); err != nil {
+		f.Errorf("cleaning up: %v", err)
 	}
 }
 
@@ -161,7 +178,7 @@ func TestLaunchRefusesAStrangersContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.c.ContainerRemove(context.WithoutCancel(t.Context()), r.ID, client.ContainerRemoveOptions{Force: true})
+	defer f.remove(r.ID)
 	if _, err := f.d.Launch(t.Context(), l); !errors.Is(err, platform.ErrInvalid) || !strings.Contains(err.Error(), "docker rm") {
 		t.Errorf("Launch gives %v, want an ErrInvalid that says how to remove the container", err)
 	}
@@ -223,7 +240,7 @@ func TestARemovedNetworkIsMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The first launch finds out and may fail; by then the farm must be able to go on.
-	f.d.Launch(t.Context(), f.request(0))
+	_, _ = f.d.Launch(t.Context(), f.request(0))
 	if _, err := f.d.Launch(t.Context(), f.request(0)); err != nil {
 		t.Errorf("the second launch after the network was removed: %v", err)
 	}
@@ -265,12 +282,12 @@ func TestVolumesOfFarmsWhosePlainNamesCollide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.d.DeleteVolume(context.WithoutCancel(t.Context()), first)
+	defer f.deleteVolume(f.d, first)
 	other, err := e.EnsureVolume(t.Context(), "db", "db-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.DeleteVolume(context.WithoutCancel(t.Context()), other)
+	defer f.deleteVolume(e, other)
 	if first == other {
 		t.Errorf("both farms got volume %s", first)
 	}
@@ -290,7 +307,7 @@ func TestDestroyNamesWhatIsAttached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.c.ContainerRemove(context.WithoutCancel(t.Context()), r.ID, client.ContainerRemoveOptions{Force: true})
+	defer f.remove(r.ID)
 	if _, err := f.c.ContainerStart(t.Context(), r.ID, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +379,11 @@ func BenchmarkLaunch(b *testing.B) {
 	if _, err := d.Open(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	defer d.Destroy(context.WithoutCancel(b.Context()))
+	defer func() {
+		if err := d.Destroy(context.WithoutCancel(b.Context())); err != nil {
+			b.Error(err)
+		}
+	}()
 	address := netip.MustParsePrefix(farm.Docker.Subnet).Addr().Next().Next().String()
 	n := 0
 	for b.Loop() {

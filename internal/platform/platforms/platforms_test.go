@@ -38,7 +38,7 @@ func TestOpenMakesWhatTheFarmDeclares(t *testing.T) {
 }
 
 func TestPreflightFindsAnotherStoresFarm(t *testing.T) {
-	farm := spec.Farm{Name: fmt.Sprintf("fhtest-%d-p", os.Getpid()), Docker: &spec.Docker{Subnet: "10.201.2.0/24"}}
+	farm := spec.Farm{Name: fmt.Sprintf("fhtest-%d-p", os.Getpid()), Docker: &spec.Docker{Subnet: "10.251.2.0/24"}}
 	d, err := docker.New(docker.Options{Farm: farm, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package platformtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -70,20 +71,18 @@ func (s *suite) open(farm string) platform.Platform {
 	p := s.h.Open(s.T, farm)
 	s.Cleanup(func() {
 		ctx := context.WithoutCancel(s.ctx)
-		if machines, err := p.List(ctx); err == nil {
-			for _, m := range machines {
-				p.Terminate(ctx, m.ID, 0)
-			}
+		machines, err := p.List(ctx)
+		for _, m := range machines {
+			err = errors.Join(err, p.Terminate(ctx, m.ID, 0))
 		}
-		if volumes, err := p.ListVolumes(ctx); err == nil {
-			for _, v := range volumes {
-				p.DeleteVolume(ctx, v.ID)
-			}
+		volumes, listErr := p.ListVolumes(ctx)
+		err = errors.Join(err, listErr)
+		for _, v := range volumes {
+			err = errors.Join(err, p.DeleteVolume(ctx, v.ID))
 		}
-		if err := p.Destroy(ctx); err != nil {
+		if err := errors.Join(err, p.Destroy(ctx), p.Close()); err != nil {
 			s.Errorf("cleaning up farm %s: %v", farm, err)
 		}
-		p.Close()
 	})
 	return p
 }
