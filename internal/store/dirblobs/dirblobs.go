@@ -93,7 +93,7 @@ func (b *Blobs) put(ctx context.Context, r io.Reader) (name string, size int64, 
 // syncFolder makes a new name outlast a power cut, where the file system can do so at all.
 func syncFolder(dir string) {
 	if d, err := os.Open(dir); err == nil {
-		d.Sync()
+		_ = d.Sync()
 		d.Close()
 	}
 }

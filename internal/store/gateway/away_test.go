@@ -370,7 +370,7 @@ func TestLostAnswers(t *testing.T) {
 		p := newPipes()
 		n.Store(p)
 		h := &http.Server{Handler: l}
-		go h.Serve(p)
+		go func() { _ = h.Serve(p) }()
 		defer h.Close()
 		c := n.client(t)
 
@@ -396,16 +396,16 @@ func TestLostAnswers(t *testing.T) {
 // Something else may listen where the gateway was.
 func TestAnotherProgramAtTheAddress(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"a page":        func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>")) },
+		"a page":        func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("<html>")) },
 		"an error page": func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no such page", http.StatusNotFound) },
-		"JSON":          func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot); w.Write([]byte("{}")) },
+		"JSON":          func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot); _, _ = w.Write([]byte("{}")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := new(network)
 				n.Store(newPipes())
 				h := &http.Server{Handler: answer}
-				go h.Serve(n.Load())
+				go func() { _ = h.Serve(n.Load()) }()
 				defer h.Close()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()

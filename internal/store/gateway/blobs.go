@@ -52,7 +52,7 @@ func (s *Server) blob(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	control := http.NewResponseController(w)
 	for {
-		control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a long transfer may take long, a stuck one may not
+		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a long transfer may take long, a stuck one may not
 		if _, writeErr := w.Write(piece[:n]); writeErr != nil {
 			return
 		}

@@ -53,8 +53,8 @@ func (c *cut) Write(p []byte) (int, error) {
 		c.left -= len(p)
 		return c.ResponseWriter.Write(p)
 	}
-	c.ResponseWriter.Write(p[:c.left])
-	http.NewResponseController(c.ResponseWriter).Flush()
+	_, _ = c.ResponseWriter.Write(p[:c.left])
+	_ = http.NewResponseController(c.ResponseWriter).Flush()
 	panic(http.ErrAbortHandler)
 }
 
@@ -62,7 +62,7 @@ func TestBlobGoesOnWhereItBroke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, n := newFarm(t, Options{Policy: Unrestricted}), new(network)
 		want := make([]byte, 350_000)
-		rand.NewChaCha8([32]byte{}).Read(want)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(want)
 		name, _, err := f.blobs.PutBlob(t.Context(), bytes.NewReader(want))
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ func TestBlobGoesOnWhereItBroke(t *testing.T) {
 		b.transfers.Store(2)
 		n.Store(newPipes())
 		h := &http.Server{Handler: b}
-		go h.Serve(n.Load())
+		go func() { _ = h.Serve(n.Load()) }()
 		defer h.Close()
 		r, err := n.client(t).OpenBlob(t.Context(), name)
 		if err != nil {
@@ -99,7 +99,7 @@ func TestBlobGivesUpWithItsContext(t *testing.T) {
 		b.transfers.Store(1)
 		n.Store(newPipes())
 		h := &http.Server{Handler: b}
-		go h.Serve(n.Load())
+		go func() { _ = h.Serve(n.Load()) }()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		r, err := n.client(t).OpenBlob(ctx, name)
@@ -142,7 +142,7 @@ func TestBlobWhoseSourceFails(t *testing.T) {
 	f.server = NewServer(f.store, &flaky{Blobs: f.blobs}, "lamp", f.server.opts)
 	f.start(t)
 	want := make([]byte, 6*blobPiece)
-	rand.NewChaCha8([32]byte{}).Read(want)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(want)
 	name, _, err := f.blobs.PutBlob(t.Context(), bytes.NewReader(want))
 	if err != nil {
 		t.Fatal(err)
@@ -162,8 +162,8 @@ func TestBlobIsCheckedByTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(network)
 		n.Store(newPipes())
-		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("other bytes")) })}
-		go h.Serve(n.Load())
+		h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("other bytes")) })}
+		go func() { _ = h.Serve(n.Load()) }()
 		defer h.Close()
 		r, err := n.client(t).OpenBlob(t.Context(), HashToken("bytes")) // a SHA-256 like any other
 		if err != nil {

@@ -79,7 +79,7 @@ func (s *Server) cursor(ctx context.Context, c caller, prefix string) (string, e
 		}
 		for _, e := range page {
 			if c.rights.mayRead(e.Key) {
-				fmt.Fprintf(hash, "%s\x00%d\x00", e.Key, e.Revision)
+				_, _ = fmt.Fprintf(hash, "%s\x00%d\x00", e.Key, e.Revision)
 			}
 		}
 		if len(page) < pageEntries {

@@ -192,5 +192,5 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // an error here is a client that has gone
+	_ = json.NewEncoder(w).Encode(v) // an error here is a client that has gone
 }

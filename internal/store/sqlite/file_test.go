@@ -84,7 +84,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"an empty file", "it is empty", func(t *testing.T, path string) { write(t, path, nil) }},
 		{"a short file", "too short", func(t *testing.T, path string) { write(t, path, []byte("SQLite format 3\x00")) }},
 		{"a text", "no SQLite file", func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("hello\n"), 100)) }},
-		{"a folder", "no regular file", func(t *testing.T, path string) { os.Mkdir(path, 0o700) }},
+		{"a folder", "no regular file", func(t *testing.T, path string) { _ = os.Mkdir(path, 0o700) }},
 		{"another program's SQLite file", "another program's", func(t *testing.T, path string) {
 			execute(t, path, "PRAGMA journal_mode = WAL", "CREATE TABLE cookies (a)")
 		}},

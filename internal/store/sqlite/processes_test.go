@@ -89,8 +89,8 @@ func start(t testing.TB, path string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		p.cmd.Wait()
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
 	})
 	p.want(t, "open")
 	return p
@@ -152,7 +152,7 @@ func TestKilledProcess(t *testing.T) {
 	for other.said.Scan() {
 		last = other.said.Text()
 	}
-	other.cmd.Wait()
+	_ = other.cmd.Wait()
 	for _, s := range []*sqlite.Store{s, open(t, path)} {
 		if _, err := s.Get(t.Context(), last); err != nil {
 			t.Fatalf("the last acknowledged write: %v", err)

@@ -64,7 +64,7 @@ func open(ctx context.Context, path string) (_ *Store, err error) {
 	s.close = sync.OnceValue(s.shut)
 	defer func() {
 		if err != nil {
-			s.close()
+			_ = s.close()
 		}
 	}()
 	if s.writer, err = sql.Open("sqlite", dsn(path, "rw", pragmas...)); err != nil {
@@ -245,7 +245,7 @@ func (s *Store) write(ctx context.Context, key string, w store.Write, do func(tx
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // after a commit it says that there is nothing to roll back
 	if w.Guard != nil {
 		revision, exists, err := revisionOf(tx, w.Guard.Key)
 		if err != nil {

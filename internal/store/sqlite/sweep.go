@@ -26,7 +26,7 @@ func (s *Store) sweep() {
 		case <-s.closing:
 			return
 		case <-ticker.C:
-			s.Sweep(ctx, time.Now()) // a failure is the next sweep's: nobody relies on the entries going
+			_, _ = s.Sweep(ctx, time.Now()) // a failure is the next sweep's: nobody relies on the entries going
 		}
 	}
 }
@@ -61,7 +61,7 @@ func (s *Store) remove(ctx context.Context, entries []store.Entry) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // after a commit it says that there is nothing to roll back
 	for _, e := range entries {
 		result, err := tx.ExecContext(ctx, "DELETE FROM entry WHERE key = ? AND revision = ?", e.Key, e.Revision)
 		if err != nil {

@@ -61,7 +61,7 @@ func readBlob(t *testing.T, b store.Blobs, name string) ([]byte, error) {
 // content is the same for the same size, and does not repeat itself.
 func content(size int) []byte {
 	b := make([]byte, size)
-	rand.NewChaCha8([32]byte{1}).Read(b)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b)
 	return b
 }
 
