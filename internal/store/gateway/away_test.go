@@ -398,7 +398,10 @@ func TestAnotherProgramAtTheAddress(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"a page":        func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("<html>")) },
 		"an error page": func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no such page", http.StatusNotFound) },
-		"JSON":          func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot); _, _ = w.Write([]byte("{}")) },
+		"JSON": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+			_, _ = w.Write([]byte("{}"))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
