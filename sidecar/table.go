@@ -1,7 +1,7 @@
 package sidecar
 
 import (
-	"io"
+	"strings"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -10,8 +10,9 @@ import (
 
 // table prints rows in columns, without lines: it is read by people and cut by awk. Colours count for nothing in
 // the widths.
-func table(w io.Writer, rows [][]string) {
-	t := tablewriter.NewTable(w,
+func table(w *strings.Builder, rows [][]string) {
+	var b strings.Builder
+	t := tablewriter.NewTable(&b,
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
 			Borders: tw.BorderNone,
 			Settings: tw.Settings{
@@ -30,4 +31,7 @@ func table(w io.Writer, rows [][]string) {
 		}
 	}
 	_ = t.Render() // to a strings.Builder
+	for line := range strings.Lines(b.String()) {
+		w.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
 }

@@ -119,10 +119,11 @@ func (c *Controller) keep(ctx context.Context, name string) {
 	}
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 250*time.Millisecond, 15*time.Second
+	hints := c.signs(ctx, name)
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := k.run(ctx)
-		pause := lookEvery
+		pause, listen := lookEvery, hints
 		switch {
 		case err == nil || errors.Is(err, errNotDeclared) || errors.Is(err, store.ErrHeld):
 		case errors.Is(err, context.Canceled) && ctx.Err() != nil:
@@ -133,12 +134,34 @@ func (c *Controller) keep(ctx context.Context, name string) {
 			if time.Since(began) > time.Minute {
 				wait.Reset()
 			}
-			pause = wait.NextBackOff()
-			c.opts.Log.Error("keeping the farm; trying again", "farm", name, "in", pause.String(), "error", err)
+			pause, listen = wait.NextBackOff(), nil
+			c.opts.Log.Error("keeping the farm; trying again", "farm", name, "in", pause.Round(time.Millisecond).String(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
+		case <-listen:
 		case <-time.After(pause):
 		}
 	}
+}
+
+// signs are hints that a farm may be there to be kept now: it is declared, or another sidecar let go of it.
+// Without them it is looked at every lookEvery.
+func (c *Controller) signs(ctx context.Context, farm string) <-chan struct{} {
+	any := make(chan struct{}, 1)
+	for _, key := range []string{state.FarmKey(farm), state.LeaseKey(farm)} {
+		hints, err := c.opts.Store.Watch(ctx, key)
+		if err != nil {
+			continue
+		}
+		go func() {
+			for range hints {
+				select {
+				case any <- struct{}{}:
+				default:
+				}
+			}
+		}()
+	}
+	return any
 }

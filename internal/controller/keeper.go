@@ -154,7 +154,13 @@ func (k *keeper) keep(ctx context.Context, farm spec.Farm) error {
 			k.log.Warn("closing the platform", "error", err)
 		}
 	}()
-	if !k.quiet {
+	if k.quiet {
+		var err error
+		k.runtime, _, err = store.GetJSON[state.Runtime](ctx, k.store, state.RuntimeKey(k.farm)) // a sidecar's before us
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("reading where the farm listens: %w", err)
+		}
+	} else {
 		stop, err := k.serve(ctx, farm)
 		if err != nil {
 			return err

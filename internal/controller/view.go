@@ -247,7 +247,7 @@ func (s *sight) view() engine.View {
 		instances[rec.Role] = append(instances[rec.Role], i)
 	}
 	for _, r := range s.roles {
-		if s.onlyRole != "" && r.Spec.Name != s.onlyRole {
+		if r.Ended || s.onlyRole != "" && r.Spec.Name != s.onlyRole {
 			continue
 		}
 		of := instances[r.Spec.Name]
