@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -150,9 +149,8 @@ func (r *applicationResource) warnReplaced(ctx context.Context, app spec.Applica
 	}
 	var sentences []string
 	for _, role := range users {
-		b, ok := behaviors.Get(role.Behavior)
-		if n := runningServers(ctx, s, role.Farm, role.Name); n > 0 && ok {
-			sentences = append(sentences, replacedSentence(role.ID(), n, b.Traits().Stateful))
+		if n := runningServers(ctx, s, role); n > 0 {
+			sentences = append(sentences, replacedSentence(role, n))
 		}
 	}
 	if len(sentences) > 0 {
@@ -391,6 +389,9 @@ func (r *applicationResource) Delete(ctx context.Context, req resource.DeleteReq
 		return
 	}
 	r.dropRelease(ctx, s, m.Release.ValueString())
+	if err := r.removeEmptyStore(ctx); err != nil {
+		resp.Diagnostics.AddError("The store cannot be removed", sentence(err.Error()))
+	}
 }
 
 func (r *applicationResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {

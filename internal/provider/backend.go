@@ -28,6 +28,8 @@ type backend struct {
 	dir     string // as configured; "" for the default
 	unknown bool   // dir is known only after apply
 
+	removing sync.Mutex // one at a time removes the store
+
 	mu    sync.Mutex
 	store store.Store
 	// seen are the keys that a refresh of this run found to be in Terraform's state: their names are not taken by

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -152,6 +153,7 @@ func (r *farmResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	}
 	if !creating {
 		r.planResumedDestroy(ctx, state.FarmKey(f.Name), resp)
+		r.warnReplaced(ctx, f, &resp.Diagnostics)
 	}
 	if !req.Config.Raw.IsFullyKnown() {
 		return
@@ -166,6 +168,31 @@ func (r *farmResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 			return
 		}
 		addProblems(&resp.Diagnostics, platforms.Preflight(ctx, f, s))
+	}
+}
+
+// warnReplaced says how many running servers a new image replaces, by role: those of roles that name none.
+func (r *farmResource) warnReplaced(ctx context.Context, f spec.Farm, diags *diag.Diagnostics) {
+	s, err := r.openExisting(ctx)
+	if err != nil {
+		return // the refresh has told
+	}
+	former, _, err := store.GetJSON[state.Declared[spec.Farm]](ctx, s, state.FarmKey(f.Name))
+	if err != nil || f.Docker == nil || former.Spec.Docker == nil || f.Docker.Image == former.Spec.Docker.Image || f.Docker.Subnet != former.Spec.Docker.Subnet {
+		return
+	}
+	roles, err := store.ListJSON[state.Declared[spec.Role]](ctx, s, state.RolePrefix(f.Name))
+	if err != nil {
+		return
+	}
+	var sentences []string
+	for _, role := range roles {
+		if n := runningServers(ctx, s, role.Value.Spec); role.Value.Spec.Image == "" && n > 0 {
+			sentences = append(sentences, replacedSentence(role.Value.Spec, n))
+		}
+	}
+	if len(sentences) > 0 {
+		diags.AddWarning("Running instances will be replaced", strings.Join(sentences, "\n"))
 	}
 }
 

@@ -159,7 +159,8 @@ func (r *roleResource) platformProblems(ctx context.Context, s store.Store, farm
 	}
 	problem := spec.Problem{Summary: err.Error()}
 	if errors.Is(err, platform.ErrInvalid) {
-		problem.Attribute = "image"
+		// The class of the error is for programs; the attribute says the same to people.
+		problem = spec.Problem{Attribute: "image", Summary: strings.TrimSuffix(err.Error(), ": "+platform.ErrInvalid.Error())}
 	}
 	return []spec.Problem{problem}
 }
@@ -176,19 +177,19 @@ func (r *roleResource) warnReplaced(ctx context.Context, s store.Store, farm spe
 	if generation == controller.Generation(farm, *former, storedApplication(ctx, s, former.Application), b.Traits()) {
 		return
 	}
-	if n := runningServers(ctx, s, role.Farm, role.Name); n > 0 {
-		diags.AddWarning("Running instances will be replaced", replacedSentence(role.Name, n, b.Traits().Stateful))
+	if n := runningServers(ctx, s, role); n > 0 {
+		diags.AddWarning("Running instances will be replaced", replacedSentence(role, n))
 	}
 }
 
 // replacedSentence is what a plan says of a roll-out.
-func replacedSentence(role string, n int, stateful bool) string {
-	instances := fmt.Sprintf("%d running instances of %s, one at a time", n, role)
+func replacedSentence(role spec.Role, n int) string {
+	instances := fmt.Sprintf("%d running instances of %s, one at a time", n, role.ID())
 	if n == 1 {
-		instances = "1 running instance of " + role
+		instances = "1 running instance of " + role.ID()
 	}
-	if stateful {
-		return "This replaces " + instances + ". Its data is on the index's volume, so that the old one ends before the new one starts: it does not serve meanwhile."
+	if b, ok := behaviors.Get(role.Behavior); role.Volume != nil || ok && b.Traits().Stateful {
+		return "This replaces " + instances + ". Data belongs to the index, so that each old one ends before its new one starts: it does not serve meanwhile."
 	}
 	return "This replaces " + instances + ": each new one serves before an old one goes."
 }
@@ -235,13 +236,13 @@ func (r *roleResource) warnDestroy(ctx context.Context, role spec.Role, diags *d
 }
 
 // runningServers counts those that a roll-out would replace.
-func runningServers(ctx context.Context, s store.Store, farm, role string) (n int) {
-	instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix(farm))
+func runningServers(ctx context.Context, s store.Store, role spec.Role) (n int) {
+	instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix(role.Farm))
 	if err != nil {
 		return 0
 	}
 	for _, i := range instances {
-		if i.Value.Role == role && i.Value.Phase == state.Running {
+		if i.Value.Role == role.Name && i.Value.Phase == state.Running {
 			n++
 		}
 	}

@@ -23,7 +23,10 @@ func (r *sidecarResource) remove(ctx context.Context) error {
 	}
 	s, err := r.openExisting(ctx)
 	if errors.Is(err, errNoStore) {
-		return daemon.Remove(ctx, dir)
+		if err := daemon.Remove(ctx, dir); err != nil {
+			return err
+		}
+		return r.removeEmptyStore(ctx)
 	}
 	if err != nil {
 		return err
@@ -48,16 +51,33 @@ func (r *sidecarResource) remove(ctx context.Context) error {
 	if err := s.Delete(ctx, state.SidecarKey(localSidecar)); err != nil {
 		return err
 	}
-	left, err := s.List(ctx, state.Shared+"/", store.Limit(1))
-	if err != nil || len(left) > 0 {
-		return err
-	}
-	r.close()
-	return removeStore(dir)
+	return r.removeEmptyStore(ctx)
 }
 
-// removeStore removes the files of a store in which nothing is declared, and the folder if it is then empty.
-func removeStore(dir string) error {
+// removeEmptyStore removes the files of a store in which nothing is declared any more, with the releases, and the
+// folder if it is then empty. It is called by whatever may have been the last thing in it; Terraform destroys the
+// last ones side by side. A sidecar that runs has it open, so that it stays.
+func (b *backend) removeEmptyStore(ctx context.Context) error {
+	b.removing.Lock()
+	defer b.removing.Unlock()
+	dir, err := b.stateDir()
+	if err != nil {
+		return err
+	}
+	if !errors.Is(b.sidecarRuns(ctx), daemon.ErrNotRunning) {
+		return nil
+	}
+	s, err := b.openExisting(ctx)
+	if err != nil && !errors.Is(err, errNoStore) {
+		return err
+	}
+	if err == nil {
+		left, err := s.List(ctx, state.Shared+"/", store.Limit(1))
+		if err != nil || len(left) > 0 {
+			return err
+		}
+		b.close()
+	}
 	files, err := filepath.Glob(daemon.DatabasePath(dir) + "*")
 	if err != nil {
 		return err
