@@ -67,10 +67,10 @@ func newFault(name, short, done string, inflict func(ctx context.Context, s stor
 		RunE: func(cmd *cobra.Command, args []string) error {
 			farm, instance := args[0], args[1]
 			return simulatedFarm(cmd, farm, func(ctx context.Context, s store.Store) error {
-				err := inflict(ctx, s, farm, instance)
-				if errors.Is(err, store.ErrNotFound) {
-					return &exitError{ExitAbsent, err}
+				if _, err := s.Get(ctx, state.InstanceKey(farm, instance)); errors.Is(err, store.ErrNotFound) {
+					return absent("farm %s has no server %q; farmhand status shows which there are", farm, instance)
 				}
+				err := inflict(ctx, s, farm, instance)
 				if err == nil {
 					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", instance, done)
 				}
