@@ -102,7 +102,9 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	default:
-		w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeRefused))
+		a := new(dns.Msg).SetRcode(q, dns.RcodeRefused)
+		a.RecursionAvailable = true
+		w.WriteMsg(a)
 		return
 	}
 	network := "udp"
