@@ -109,7 +109,7 @@ if [ "$platform" = docker ]; then
 	step "First page served at $url, $((SECONDS - began)) s after the start"
 	curl -fsS "$url" | grep -o 'served by [a-z0-9-]*'
 	start_load() {
-		wrk -t2 -c24 -d300s --timeout 10s "${url}work?ms=200" >"$work/wrk.log" 2>&1 &
+		wrk -t2 -c60 -d300s --timeout 10s "${url}work?ms=50" >"$work/wrk.log" 2>&1 &
 		loader=$!
 	}
 	stop_load() {
@@ -117,15 +117,15 @@ if [ "$platform" = docker ]; then
 		loader=''
 	}
 	kill_server() { engine_kill "$(docker ps -q --filter "label=farmhand.farm=$farm" --filter "label=farmhand.instance=$1")"; }
-	how_loaded='24 requests at once to /work, by wrk'
+	how_loaded='60 requests at once to /work, by wrk'
 	how_killed='docker kill'
 else
 	until_true 60 "two web servers" at_least 2
 	step "Two web servers serve, $((SECONDS - began)) s after the start"
-	start_load() { bin/farmhand simulated load "$farm/web" 24; }
+	start_load() { bin/farmhand simulated load "$farm/web" 60; }
 	stop_load() { bin/farmhand simulated load "$farm/web" 0; }
 	kill_server() { bin/farmhand simulated kill "$farm" "$1"; }
-	how_loaded='a demand of 24, in units of load average'
+	how_loaded='a demand of 60, in units of load average'
 	how_killed='farmhand simulated kill'
 fi
 
@@ -143,7 +143,11 @@ step "$how_killed web-2"
 created() { bin/farmhand status "$farm" --json | jq -r '.farms[].instances[] | select(.name == "web-2" and .phase == "running") | .created'; }
 before=$(created)
 kill_server web-2
-healed() { [ -n "$(created)" ] && [ "$(created)" != "$before" ]; }
+healed() {
+	local now
+	now=$(created)
+	[ -n "$now" ] && [ "$now" != "$before" ]
+}
 until_true 120 "a new web-2" healed
 say "a new web-2 serves"
 

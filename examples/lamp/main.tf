@@ -43,6 +43,7 @@ resource "farmhand_role" "web" {
   max          = 6
   application  = farmhand_application.site.id
   uses         = [farmhand_role.mysql.id, farmhand_role.memcached.id] # addresses and passwords reach PHP's environment
+  settings     = { max_workers = "40" }                               # requests that one server answers at once
   health_check = { http = { path = "/healthz" }, interval = "2s", unhealthy_after = 2, grace = "30s" }
 }
 
@@ -66,9 +67,9 @@ resource "farmhand_role" "memcached" {
 # More web servers while their mean load is above the target, fewer while it stays below.
 resource "farmhand_scaling_policy" "web_load" {
   role     = farmhand_role.web.id
-  metric   = { load_average = { minutes = 1 } }
+  metric   = { load_average = { minutes = 1 }, window = "5s" }
   target   = 1.5
-  cooldown = "20s" # short, for watching; an hour of a real server deserves more
+  cooldown = "20s" # window and cooldown are short, for watching: the defaults are 7 s and 5 min
 }
 
 # db.shop.internal, wherever the database runs.

@@ -44,7 +44,7 @@ func (f *farm) heal(ctx context.Context, n int) ([]row, error) {
 
 // grow puts load on and waits for the first launch.
 func (f *farm) grow(ctx context.Context, n int) ([]row, error) {
-	const requests = 24
+	const requests = 60
 	var took []time.Duration
 	for range n {
 		if err := f.calm(ctx); err != nil {

@@ -97,6 +97,13 @@ func (w world) farm(t *testing.T, name, subnet, stateDir string) *live.Farm {
 		Dir: t.TempDir(), Bin: w.bin, CLI: w.cli,
 	}
 	t.Cleanup(func() {
+		if !t.Failed() {
+			return // what a destroy leaves is a failure of its own
+		}
+		// A sidecar would put back what is cleared.
+		if err := daemon.Stop(context.Background(), stateDir); err != nil {
+			t.Logf("stopping the sidecar: %v", err)
+		}
 		if err := w.engine.Clear(context.Background(), name); err != nil {
 			t.Logf("clearing farm %s: %v", name, err)
 		}
