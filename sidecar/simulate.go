@@ -266,6 +266,7 @@ func (f *simulateFlags) subject(cmd *cobra.Command) (s simulate.Subject, err err
 	if given("max") {
 		s.Role.Max = f.max
 	}
+	s.SetDefaults()
 	if given("drain") {
 		s.Role.Drain = spec.Duration(f.drain)
 	}
@@ -278,6 +279,9 @@ func (f *simulateFlags) subject(cmd *cobra.Command) (s simulate.Subject, err err
 		}
 		// Schedules stay: they say how many there may be, not when.
 		s.Policies = append(slices.DeleteFunc(s.Policies, func(p spec.Policy) bool { return p.Schedule == nil }), p)
+		s.SetDefaults()
+		made := &s.Policies[len(s.Policies)-1]
+		made.Tolerance, made.Cooldown = p.Tolerance, p.Cooldown // also where they are zero
 		return s, nil
 	}
 	for _, name := range []string{"metric", "minutes", "tolerance", "cooldown", "window"} {

@@ -13,9 +13,9 @@ import (
 
 // Request is what is to be tried out, on what, in which world.
 type Request struct {
-	Subject
-	World world.Options
-	Trace trace.Source
+	Subject // with defaults
+	World   world.Options
+	Trace   trace.Source
 	// Compare runs the algorithms of the field beside Farmhand.
 	Compare bool
 	// Progress is told the share that is done, 0 to 1, from several goroutines but never at once; nil: nobody.
@@ -34,7 +34,6 @@ const FarmhandName = "farmhand"
 
 // Run tries the role out. The same request gives the same report.
 func Run(ctx context.Context, q Request) (Report, error) {
-	q.SetDefaults()
 	q.World.SetDefaults()
 	if err := q.Validate(); err != nil {
 		return Report{}, err

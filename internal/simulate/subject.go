@@ -15,7 +15,8 @@ type Subject struct {
 	Policies []spec.Policy
 }
 
-// SetDefaults fills in what was left out, as the provider does.
+// SetDefaults fills in what was left out, as the provider does. Whoever means a zero (a tolerance, a cooldown) sets it
+// afterwards.
 func (s *Subject) SetDefaults() {
 	r := &s.Role
 	if r.Farm == "" {

@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
-	"time"
+	"math"
 
 	"github.com/guptarohit/asciigraph"
 
@@ -20,7 +20,8 @@ func Chart(w io.Writer, r world.Result, width int, colours bool) error {
 	width = max(20, width-margin)
 	needed, serving := resample(r.Series, width)
 	options := []asciigraph.Option{
-		asciigraph.Height(chartHeight), asciigraph.Precision(0), asciigraph.LowerBound(0),
+		asciigraph.Height(chartHeight), asciigraph.LowerBound(0),
+		asciigraph.YAxisValueFormatter(func(v float64) string { return fmt.Sprintf("%4.0f", math.Abs(v)) }),
 		asciigraph.Caption(fmt.Sprintf("%s on %s, %s to %s", r.Pilot, r.Trace, r.Start.UTC().Format("2 Jan 15:04"), r.End.UTC().Format("2 Jan 15:04 MST"))),
 	}
 	if colours {
@@ -65,13 +66,4 @@ func maximum(values []float64) float64 {
 		m = max(m, v)
 	}
 	return m
-}
-
-// length is a run's length for people.
-func length(r world.Result) string {
-	d := r.End.Sub(r.Start)
-	if d >= 48*time.Hour {
-		return fmt.Sprintf("%.1f days", d.Hours()/24)
-	}
-	return fmt.Sprintf("%.1f hours", d.Hours())
 }

@@ -49,6 +49,9 @@ type Stretch struct {
 type meter struct {
 	Result
 	demand    float64 // times seconds
+	paid      time.Duration
+	above     time.Duration
+	farAbove  time.Duration
 	wanted    int
 	direction int
 	reversals []time.Time // within the last hour
@@ -63,13 +66,13 @@ func (m *meter) tick(w *World, demand float64, desired int, dt time.Duration) {
 	seconds := dt.Seconds()
 	serving := w.Serving()
 	m.Ticks++
-	m.InstanceHours += float64(len(w.Servers)) * dt.Hours()
+	m.paid += time.Duration(len(w.Servers)) * dt
 	m.demand += demand * seconds
 	if demand > float64(serving)*w.Line*(1+1e-9) {
-		m.MinutesAboveTarget += dt.Minutes()
+		m.above += dt
 	}
 	if demand > float64(serving)*w.Line*1.1 {
-		m.MinutesFarAboveTarget += dt.Minutes()
+		m.farAbove += dt
 	}
 	m.RequestsOverCapacity += max(0, demand-float64(serving)*w.Capacity) * seconds
 	m.Peak = max(m.Peak, serving)
@@ -122,6 +125,7 @@ func (m *meter) draw(now time.Time, needed, serving float64) {
 
 func (m *meter) result(end time.Time) Result {
 	m.End = end
+	m.InstanceHours, m.MinutesAboveTarget, m.MinutesFarAboveTarget = m.paid.Hours(), m.above.Minutes(), m.farAbove.Minutes()
 	if m.demand > 0 {
 		m.OverCapacity = m.RequestsOverCapacity / m.demand
 	}
