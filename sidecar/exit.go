@@ -38,7 +38,7 @@ const exitCodes = `Every farmhand command ends with one of these exit statuses:
   1  It failed; standard error says what, why, and the way out.
   2  The command line is wrong: an unknown command or flag, a missing argument. Nothing was done.
   3  There is nothing of the kind: no sidecar runs in this state directory (farmhand status still prints
-     what the store holds), no store, or no farm, role or server of that name.
+     what the store holds), no store, or no farm, role or instance of that name.
 
 An agent (farmhand agent) that is a container's first process ends with 0 when it was told to end and its
 service stopped in time, else with 1.
