@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,8 +20,11 @@ import (
 // stateDir is the folder that the command is about.
 func stateDir(cmd *cobra.Command) (string, error) {
 	dir, err := cmd.Flags().GetString("state-dir")
-	if err != nil || dir != "" {
-		return dir, err
+	switch {
+	case err != nil:
+		return "", err
+	case dir != "":
+		return filepath.Abs(dir)
 	}
 	return daemon.StateDir()
 }

@@ -256,6 +256,7 @@ func (f *simulateFlags) subject(cmd *cobra.Command) (s simulate.Subject, err err
 		if !given("target") {
 			return s, usage("there is no policy to try out: give a --target, or name the role as declared (--plan, --farm and --role, --spec)")
 		}
+		s.SetDefaults()
 	}
 	if err != nil {
 		return s, err
@@ -266,7 +267,6 @@ func (f *simulateFlags) subject(cmd *cobra.Command) (s simulate.Subject, err err
 	if given("max") {
 		s.Role.Max = f.max
 	}
-	s.SetDefaults()
 	if given("drain") {
 		s.Role.Drain = spec.Duration(f.drain)
 	}
@@ -278,10 +278,11 @@ func (f *simulateFlags) subject(cmd *cobra.Command) (s simulate.Subject, err err
 			p.Metric.Minutes = f.minutes
 		}
 		// Schedules stay: they say how many there may be, not when.
-		s.Policies = append(slices.DeleteFunc(s.Policies, func(p spec.Policy) bool { return p.Schedule == nil }), p)
-		s.SetDefaults()
-		made := &s.Policies[len(s.Policies)-1]
+		made := p
+		made.Farm, made.Role = s.Role.Farm, s.Role.Name
+		made.SetDefaults()
 		made.Tolerance, made.Cooldown = p.Tolerance, p.Cooldown // also where they are zero
+		s.Policies = append(slices.DeleteFunc(s.Policies, func(p spec.Policy) bool { return p.Schedule == nil }), made)
 		return s, nil
 	}
 	for _, name := range []string{"metric", "minutes", "tolerance", "cooldown", "window"} {

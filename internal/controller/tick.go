@@ -36,12 +36,14 @@ func (k *keeper) loop(ctx context.Context) error {
 	var reportsSeen string
 	var readReports <-chan time.Time // set while a reading of the reports is due
 	lastRead := time.Time{}
+	trouble := "" // said last: a disk that is full is full at every tick
 
 	for {
 		began := time.Now()
 		err := k.tick(ctx)
 		switch {
 		case err == nil:
+			trouble = ""
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errEnded):
@@ -49,7 +51,10 @@ func (k *keeper) loop(ctx context.Context) error {
 		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed), errors.Is(err, errPlatformChanged), errors.Is(err, errNotDeclared):
 			return err
 		default:
-			k.log.Error("a tick failed; the next one starts afresh", "error", err)
+			if trouble != err.Error() {
+				k.log.Error("a tick failed; the next one starts afresh", "error", err)
+			}
+			trouble = err.Error()
 		}
 		next := time.NewTimer(k.tickEvery)
 	waiting:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -65,6 +66,9 @@ func (o *Options) complete() (err error) {
 		if o.StateDir, err = StateDir(); err != nil {
 			return err
 		}
+	}
+	if o.StateDir, err = filepath.Abs(o.StateDir); err != nil { // the sidecar's working directory is another
+		return fmt.Errorf("finding the state directory: %w", err)
 	}
 	if o.Executable == "" {
 		if o.Executable, err = os.Executable(); err != nil {
