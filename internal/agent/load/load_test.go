@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,11 +144,11 @@ func TestSamplerKeepsAMinute(t *testing.T) {
 
 func TestWhatCannotBeReadMakesNoSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broken := false
+		var broken atomic.Bool
 		s := New(Sources{
 			Averages: func() (float64, float64, float64, error) { return 1, 2, 3, nil },
 			CPU: func() (time.Duration, float64, error) {
-				if broken {
+				if broken.Load() {
 					return 0, 0, errors.New("gone")
 				}
 				return 0, 1, nil
@@ -157,12 +158,12 @@ func TestWhatCannotBeReadMakesNoSample(t *testing.T) {
 		go s.Run(ctx)
 		time.Sleep(10*time.Second + time.Millisecond)
 		whole := len(s.Samples())
-		broken = true
+		broken.Store(true)
 		time.Sleep(10 * time.Second)
 		if n := len(s.Samples()); n != whole || whole != 5 {
 			t.Errorf("%d samples before, %d after the counter broke; want 5 and no more", whole, n)
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(10 * time.Second)
 		// The first after the gap has no former reading to compare with.
 		if n := len(s.Samples()); n != whole+4 {

@@ -139,7 +139,7 @@ func (r *Resolver) ours(q *dns.Msg, network string) *dns.Msg {
 		if err == nil {
 			r.awayUntil = time.Time{}
 			if !a.Truncated {
-				r.remember(key, a)
+				r.remember(key, a.Copy()) // who asked gets a, with an id of its own
 			}
 		} else if server == r.nameserver {
 			r.awayUntil = time.Now().Add(awayTime)

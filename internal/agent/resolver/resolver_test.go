@@ -214,6 +214,8 @@ func TestOlderAnswersAreBounded(t *testing.T) {
 	for i := range remembered + 50 {
 		ask("udp", fmt.Sprintf("random%d.shop.internal.", i))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if n := len(r.last); n != remembered {
 		t.Errorf("%d answers are remembered, want %d", n, remembered)
 	}
