@@ -3,6 +3,7 @@ package declared
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -18,14 +19,34 @@ func FromFile(path string) (simulate.Subject, error) {
 		return simulate.Subject{}, err
 	}
 	var f struct {
-		Role     spec.Role     `json:"role"`
-		Policies []spec.Policy `json:"policies"`
+		Role     spec.Role `json:"role"`
+		Policies []struct {
+			spec.Policy
+			// In place of the policy's own: only these tell zero from silence.
+			Cooldown  *spec.Duration `json:"cooldown"`
+			Tolerance *float64       `json:"tolerance"`
+		} `json:"policies"`
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
-		line := 1 + bytes.Count(b[:min(int(d.InputOffset()), len(b))], []byte("\n"))
+		offset := d.InputOffset()
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			offset = syntax.Offset
+		}
+		line := 1 + bytes.Count(b[:min(int(offset), len(b))], []byte("\n"))
 		return simulate.Subject{}, fmt.Errorf("%s: near line %d: %w", path, line, err)
 	}
-	return simulate.Subject{Role: f.Role, Policies: f.Policies}, nil
+	s := simulate.Subject{Role: f.Role}
+	for _, p := range f.Policies {
+		p.Policy.Cooldown, p.Policy.Tolerance = orZero(p.Cooldown), orZero(p.Tolerance)
+		s.Policies = append(s.Policies, p.Policy)
+	}
+	s.SetDefaults()
+	for i, p := range f.Policies {
+		keepZero(&s.Policies[i].Cooldown, p.Cooldown)
+		keepZero(&s.Policies[i].Tolerance, p.Tolerance)
+	}
+	return s, nil
 }

@@ -84,7 +84,7 @@ type policyValues struct {
 	Step      []spec.Step    `json:"step"`
 	Schedule  *spec.Schedule `json:"schedule"`
 	Cooldown  *spec.Duration `json:"cooldown"`
-	Tolerance float64        `json:"tolerance"`
+	Tolerance *float64       `json:"tolerance"`
 }
 
 func fromPlan(b []byte, wanted string) (simulate.Subject, error) {
@@ -139,16 +139,32 @@ func fromPlan(b []byte, wanted string) (simulate.Subject, error) {
 	}
 	r := roles[0]
 	s.Role = spec.Role{Farm: r.Farm, Name: r.Name, Min: r.Min, Max: r.Max, Drain: orZero(r.Drain), LaunchTimeout: orZero(r.LaunchTimeout), ScaleIn: r.ScaleIn}
+	var own []policyValues
 	for _, p := range policies {
 		if p.Role == r.Farm+"/"+r.Name {
+			own = append(own, p)
 			s.Policies = append(s.Policies, p.spec())
 		}
+	}
+	s.SetDefaults()
+	keepZero(&s.Role.Drain, r.Drain)
+	for i, p := range own {
+		keepZero(&s.Policies[i].Cooldown, p.Cooldown)
+		keepZero(&s.Policies[i].Tolerance, p.Tolerance)
 	}
 	return s, nil
 }
 
+// keepZero makes field zero again where the declaration says so, and is not merely silent.
+func keepZero[T comparable](field, said *T) {
+	var zero T
+	if said != nil && *said == zero {
+		*field = zero
+	}
+}
+
 func (p policyValues) spec() spec.Policy {
-	out := spec.Policy{Name: p.Name, Target: p.Target, Steps: p.Step, Schedule: p.Schedule, Cooldown: orZero(p.Cooldown), Tolerance: p.Tolerance}
+	out := spec.Policy{Name: p.Name, Target: p.Target, Steps: p.Step, Schedule: p.Schedule, Cooldown: orZero(p.Cooldown), Tolerance: orZero(p.Tolerance)}
 	if m := p.Metric; m != nil {
 		out.Metric = &spec.Metric{Kind: spec.CPU, Window: orZero(m.Window)}
 		if m.LoadAverage != nil {
@@ -158,9 +174,10 @@ func (p policyValues) spec() spec.Policy {
 	return out
 }
 
-func orZero(d *spec.Duration) spec.Duration {
-	if d == nil {
-		return 0
+func orZero[T any](v *T) T {
+	if v == nil {
+		var zero T
+		return zero
 	}
-	return *d
+	return *v
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
-// FromStore reads a role and its policies as they were applied. The error wraps store.ErrNotFound if there is none.
+// FromStore reads a role and its policies as they were applied, with the defaults of then. The error wraps store.ErrNotFound if there is none.
 // boot is the longest that one of its running servers took to serve; 0 if none has.
 func FromStore(ctx context.Context, s store.Store, farm, role string) (subject simulate.Subject, boot time.Duration, err error) {
 	declared, _, err := store.GetJSON[state.Declared[spec.Role]](ctx, s, state.RoleKey(farm, role))
