@@ -81,7 +81,7 @@ func newLoneWorld(t *testing.T) *world {
 		t.Skip("no terraform or tofu on the PATH")
 	}
 	// Not t.TempDir: a unix socket lives in it, whose path has room for a hundred bytes.
-	dir, err := os.MkdirTemp("/tmp", "farmhand-test-")
+	dir, err := os.MkdirTemp("/tmp", "farmhand-test-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (w *world) run(steps ...resource.TestStep) {
 		CheckDestroy: func(*terraform.State) error {
 			if _, err := os.Stat(w.dir); !os.IsNotExist(err) {
 				entries, _ := os.ReadDir(w.dir)
-				return fmt.Errorf("destroy left the state directory behind: %v (%v)", entries, err)
+				return fmt.Errorf("destroy left the state directory behind, and in it %v", entries)
 			}
 			return nil
 		},

@@ -179,6 +179,22 @@ func rolesRunning(ctx context.Context, s store.Store, application string) ([]spe
 	return users, nil
 }
 
+// rolesStillRunning gives roles some time to go: the same apply may be destroying them, side by side with this.
+func rolesStillRunning(ctx context.Context, s store.Store, application string) ([]spec.Role, error) {
+	const patience = 5 * time.Second
+	for began := time.Now(); ; {
+		users, err := rolesRunning(ctx, s, application)
+		if err != nil || len(users) == 0 || time.Since(began) > patience {
+			return users, err
+		}
+		select {
+		case <-ctx.Done():
+			return users, ctx.Err()
+		case <-time.After(patience / 20):
+		}
+	}
+}
+
 func (r *applicationResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var m applicationModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
@@ -369,7 +385,7 @@ func (r *applicationResource) Delete(ctx context.Context, req resource.DeleteReq
 	}
 	var users []spec.Role
 	if err == nil {
-		users, err = rolesRunning(ctx, s, name)
+		users, err = rolesStillRunning(ctx, s, name)
 	}
 	if err != nil {
 		resp.Diagnostics.AddError(fmt.Sprintf("Application %s cannot be removed", name), sentence(err.Error()))

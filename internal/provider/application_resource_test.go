@@ -61,7 +61,7 @@ resource "farmhand_role" "web" {
 			ConfigStateChecks: []statecheck.StateCheck{
 				same.AddStateValue(address, tfjsonpath.New("release")), differ.AddStateValue(address, tfjsonpath.New("release"))},
 			Check: func(*terraform.State) error {
-				generation = w.instance("shop", "web-1").Generation
+				generation = w.instance("web-1").Generation
 				return nil
 			},
 		},
@@ -81,7 +81,7 @@ resource "farmhand_role" "web" {
 			ConfigPlanChecks:  planned(address, plancheck.ResourceActionUpdate),
 			ConfigStateChecks: []statecheck.StateCheck{differ.AddStateValue(address, tfjsonpath.New("release"))},
 			Check: func(*terraform.State) error {
-				for _, i := range w.instances("shop", "web") {
+				for _, i := range w.instances("web") {
 					if i.Phase == state.Running && i.Generation == generation {
 						t.Errorf("%s still serves the former release", i.Name())
 					}

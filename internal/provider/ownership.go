@@ -46,6 +46,19 @@ func isOwned(ctx context.Context, private privateGetter, key string) bool {
 	return string(v) == strconv.Quote(key)
 }
 
+// plannedKey marks, in the private part of a plan, the name that the plan gives. A replacement is planned twice, first as
+// a change and then as a creation: the second time its name is not taken by the first.
+const plannedKey = "planned"
+
+func markPlanned(ctx context.Context, private privateSetter, key string, diags *diag.Diagnostics) {
+	diags.Append(private.SetKey(ctx, plannedKey, []byte(strconv.Quote(key)))...)
+}
+
+func isPlanned(ctx context.Context, private privateGetter, key string) bool {
+	v, _ := private.GetKey(ctx, plannedKey)
+	return string(v) == strconv.Quote(key)
+}
+
 // warnDeleting tells of a destroy that was interrupted. The thing stays in the state, so that another destroy resumes.
 func warnDeleting(what string, diags *diag.Diagnostics) {
 	diags.AddWarning("The "+what+" is being destroyed",

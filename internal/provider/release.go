@@ -81,10 +81,10 @@ func packEntry(archive *tar.Writer, folder, path, name string, entry fs.DirEntry
 		return err
 	}
 	n, err := io.Copy(archive, f)
-	if err != nil || n != info.Size() {
-		return fmt.Errorf("%w: %s changed while it was read (%v)", errFolder, name, err)
+	if errors.Is(err, tar.ErrWriteTooLong) || err == nil && n != info.Size() {
+		return fmt.Errorf("%w: %s changed while it was read", errFolder, name)
 	}
-	return nil
+	return err
 }
 
 // insideTarget is where a link leads, if that is in the folder: elsewhere it would lead to another file, or none.

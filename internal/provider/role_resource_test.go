@@ -47,7 +47,7 @@ func TestRole(t *testing.T) {
 			Config:           webHCL,
 			ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate),
 			Check: func(*terraform.State) error {
-				w.serving("shop", "web", 2)
+				w.serving("web", 2)
 				return nil
 			},
 			ConfigStateChecks: []statecheck.StateCheck{
@@ -123,7 +123,7 @@ data "farmhand_farm" "now" {
 		resource.TestStep{
 			PreConfig: func() {
 				w.must(simulated.SetDemand(t.Context(), w.store(), "shop", "web", 40))
-				w.eventually("the role has grown to its max", func() bool { return w.count("shop", "web") == 4 })
+				w.eventually("the role has grown to its max", func() bool { return w.count("web") == 4 })
 			},
 			Config: config, ConfigPlanChecks: nothingPlanned,
 			ConfigStateChecks: []statecheck.StateCheck{
@@ -132,9 +132,9 @@ data "farmhand_farm" "now" {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				token := w.instance("shop", "web-1").Token
+				token := w.instance("web-1").Token
 				w.must(simulated.Kill(t.Context(), w.store(), "shop", "web-1"))
-				w.eventually("web-1 is another", func() bool { i := w.instance("shop", "web-1"); return i.Token != token && i.Phase == state.Running })
+				w.eventually("web-1 is another", func() bool { i := w.instance("web-1"); return i.Token != token && i.Phase == state.Running })
 			},
 			Config: config, ConfigPlanChecks: nothingPlanned,
 		},
@@ -143,7 +143,7 @@ data "farmhand_farm" "now" {
 			Config:           config,
 			ConfigPlanChecks: planned("farmhand_sidecar.here", plancheck.ResourceActionUpdate),
 			Check: func(*terraform.State) error {
-				w.eventually("four are adopted and serve", func() bool { return w.count("shop", "web") == 4 })
+				w.eventually("four are adopted and serve", func() bool { return w.count("web") == 4 })
 				return nil
 			},
 		},
@@ -162,7 +162,7 @@ func TestRoleOfANewGeneration(t *testing.T) {
 			Config: lines("echo one"),
 			Check: func(*terraform.State) error {
 				for _, name := range []string{"web-1", "web-2"} {
-					before[name] = w.instance("shop", name).Generation
+					before[name] = w.instance(name).Generation
 				}
 				return nil
 			},
@@ -171,12 +171,12 @@ func TestRoleOfANewGeneration(t *testing.T) {
 			Config:           lines("echo two"),
 			ConfigPlanChecks: planned("farmhand_role.web", plancheck.ResourceActionUpdate),
 			Check: func(*terraform.State) error {
-				for _, i := range w.instances("shop", "web") {
+				for _, i := range w.instances("web") {
 					if i.Phase == state.Running && i.Generation == before["web-1"] {
 						t.Errorf("%s still serves as the former generation", i.Name())
 					}
 				}
-				w.serving("shop", "web", 2)
+				w.serving("web", 2)
 				return nil
 			},
 		},
@@ -256,7 +256,7 @@ resource "farmhand_role" "web" {
 				if _, err := w.store().Get(t.Context(), state.RoleKey("shop", "web")); err == nil {
 					t.Error("the role is still declared")
 				}
-				if n := len(w.instances("shop", "web")); n > 0 {
+				if n := len(w.instances("web")); n > 0 {
 					t.Errorf("%d instances are left", n)
 				}
 			},
@@ -293,12 +293,12 @@ resource "farmhand_role" "web" {
 		resource.TestStep{
 			Config: config("0", "one"),
 			Check: func(*terraform.State) error {
-				generation = w.instance("shop", "web-1").Generation
+				generation = w.instance("web-1").Generation
 				return nil
 			},
 		},
 		resource.TestStep{
-			PreConfig:   func() { w.hurry("shop", "web") },
+			PreConfig:   func() { w.hurry("web") },
 			Config:      config("1", "two"),
 			ExpectError: says("does not come up as declared", "the sidecar tries no more", "failed at step", "exit status 3"),
 		},
@@ -308,7 +308,7 @@ resource "farmhand_role" "web" {
 				if err != nil || d.Spec.BootScript != "echo one" {
 					t.Errorf("the declaration is %+v, %v", d.Spec, err)
 				}
-				if i := w.instance("shop", "web-1"); i.Generation != generation || i.Phase != state.Running {
+				if i := w.instance("web-1"); i.Generation != generation || i.Phase != state.Running {
 					t.Errorf("web-1 is %s of %s, want running of %s", i.Phase, i.Generation, generation)
 				}
 			},
@@ -404,9 +404,9 @@ func TestRoleThatNamesWhatIsNotThere(t *testing.T) {
 }
 
 // instances are the role's records, instance one of them, and count how many serve.
-func (w *world) instances(farm, role string) []state.Instance {
+func (w *world) instances(role string) []state.Instance {
 	w.t.Helper()
-	items, err := store.ListJSON[state.Instance](w.t.Context(), w.store(), state.InstancePrefix(farm))
+	items, err := store.ListJSON[state.Instance](w.t.Context(), w.store(), state.InstancePrefix("shop"))
 	w.must(err)
 	var all []state.Instance
 	for _, it := range items {
@@ -417,18 +417,18 @@ func (w *world) instances(farm, role string) []state.Instance {
 	return all
 }
 
-func (w *world) instance(farm, name string) state.Instance {
+func (w *world) instance(name string) state.Instance {
 	w.t.Helper()
-	i, _, err := store.GetJSON[state.Instance](w.t.Context(), w.store(), state.InstanceKey(farm, name))
+	i, _, err := store.GetJSON[state.Instance](w.t.Context(), w.store(), state.InstanceKey("shop", name))
 	if err != nil {
 		return state.Instance{}
 	}
 	return i
 }
 
-func (w *world) count(farm, role string) (n int) {
+func (w *world) count(role string) (n int) {
 	w.t.Helper()
-	for _, i := range w.instances(farm, role) {
+	for _, i := range w.instances(role) {
 		if i.Phase == state.Running {
 			n++
 		}
@@ -436,16 +436,16 @@ func (w *world) count(farm, role string) (n int) {
 	return n
 }
 
-func (w *world) serving(farm, role string, want int) {
+func (w *world) serving(role string, want int) {
 	w.t.Helper()
-	if n := w.count(farm, role); n != want {
+	if n := w.count(role); n != want {
 		w.t.Errorf("%d servers of %s serve, want %d", n, role, want)
 	}
 }
 
 // hurry makes the first launch that fails use up the role's launches, which takes over a minute else. It ends with the test.
-func (w *world) hurry(farm, role string) {
-	s, key := w.store(), state.MemoryKey(farm, role)
+func (w *world) hurry(role string) {
+	s, key := w.store(), state.MemoryKey("shop", role)
 	go func() {
 		for ctx := w.t.Context(); ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 			m, revision, err := store.GetJSON[state.Memory](ctx, s, key)

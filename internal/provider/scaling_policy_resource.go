@@ -77,10 +77,11 @@ func (r *scalingPolicyResource) ModifyPlan(ctx context.Context, req resource.Mod
 		switch {
 		case err != nil:
 			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
-		case taken || planned:
+		case taken || planned && !isPlanned(ctx, req.Private, key):
 			resp.Diagnostics.AddAttributeError(path.Root("name"), "The policy's name is taken", takenPolicy(p))
 		}
 	}
+	markPlanned(ctx, resp.Private, key, &resp.Diagnostics)
 	if !req.Config.Raw.IsFullyKnown() {
 		return
 	}

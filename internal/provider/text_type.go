@@ -71,7 +71,11 @@ func (t textType) ValueFromTerraform(ctx context.Context, v tftypes.Value) (attr
 	if err != nil {
 		return nil, err
 	}
-	return text{StringValue: s.(basetypes.StringValue), in: t.in}, nil
+	plain, ok := s.(basetypes.StringValue)
+	if !ok {
+		return nil, fmt.Errorf("a %s is a string, not %T", t.in.name, s)
+	}
+	return text{StringValue: plain, in: t.in}, nil
 }
 
 func (t textType) ValueType(context.Context) attr.Value { return text{in: t.in} }
