@@ -137,7 +137,6 @@ func TestExampleSimulate(t *testing.T) {
 	for _, worse := range []struct{ variable, want string }{
 		{"tolerance=0.4", "above"},
 		{"cooldown=30m", "instance-hours"},
-		{"cooldown=0s", "turn round"},
 		{"target=1.9", "no server with time"},
 	} {
 		out, err := run(example, cli, "test", "-no-color", "-var", worse.variable)
