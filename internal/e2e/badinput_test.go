@@ -49,8 +49,8 @@ func TestBadInput(t *testing.T) {
 	}{
 		{
 			name: "a boot script that exits 3", farm: "bad-boot", subnet: subnets[2],
-			role: "boot_script = <<-EOT\n    echo counting the hens\n    echo the fox was here >&2\n    exit 3\n  EOT\n  timeouts = { create = \"60s\" }",
-			want: []string{"job-1", "boot script", "exit status 3", "counting the hens", "the fox was here"},
+			role: "boot_script = <<-EOT\n    echo counting the hens\n    echo the fox was here >&2\n    exit 3\n  EOT\n  timeouts = { create = \"20s\" }",
+			want: []string{"job-1", "boot script", "exited 3", "counting the hens", "the fox was here"},
 		},
 		{
 			name: "an image that does not exist", farm: "bad-image", subnet: subnets[2],

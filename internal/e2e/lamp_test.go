@@ -266,7 +266,7 @@ func (l *lamp) heal(t *testing.T) {
 
 func (l *lamp) grow(t *testing.T) {
 	start := time.Now()
-	stop := live.Load(t.Context(), l.url, 60)
+	stop := live.Load(t.Context(), l.url, 30)
 	defer stop()
 	eventually(t, "a scale-out of web", l.reasons(t, "web", "scale-out", start))
 	eventually(t, "a third web server", func(ctx context.Context) (bool, string) {
