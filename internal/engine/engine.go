@@ -13,70 +13,82 @@ import (
 
 // View is everything that a decision may rest on.
 type View struct {
-	Now  time.Time
-	Farm spec.Farm
+	Now  time.Time `json:"now"`
+	Farm spec.Farm `json:"farm,omitzero"`
 	// Deleting: the farm is being destroyed; every role is then deleting.
-	Deleting bool
+	Deleting bool `json:"deleting,omitempty"`
 	// MachinesListed is false when the platform could not be asked: then nothing counts as gone, and nothing is launched.
-	MachinesListed bool
+	MachinesListed bool `json:"machines_listed"`
 	// Listening is since when agents have been able to report without a break: when the gateway was opened, or
 	// when the sidecar woke up after a pause in its ticks. An agent's silence is counted from then at the
 	// earliest, so that a sidecar that comes back does not take its own absence for theirs. Zero: long ago.
-	Listening time.Time
-	Roles     []Role
+	Listening time.Time `json:"listening,omitzero"`
+	Roles     []Role    `json:"roles"`
 	// Strays are machines tagged with the farm that no record knows.
-	Strays []Machine
+	Strays []Machine `json:"strays,omitempty"`
+	// Elsewhere is what the farm's roles come to that are not in this View; see Reduce.
+	Elsewhere Elsewhere `json:"elsewhere,omitzero"`
+}
+
+// Elsewhere counts the servers of roles that a View leaves out: most of the farm falling silent at once is doubted,
+// whichever roles they are of.
+type Elsewhere struct {
+	Serving int `json:"serving,omitempty"`
+	Silent  int `json:"silent,omitempty"` // of those, whose agents have been silent for too long
 }
 
 // Role is one role's part of the View.
 type Role struct {
-	Spec       spec.Role
-	Deleting   bool
-	Generation string // that new instances are made from now
-	Stateful   bool   // its data belongs to the index: replaced end-first, and only when the old machine is absent
+	Spec       spec.Role `json:"spec"`
+	Deleting   bool      `json:"deleting,omitempty"`
+	Generation string    `json:"generation"`         // that new instances are made from now
+	Stateful   bool      `json:"stateful,omitempty"` // its data belongs to the index: replaced end-first, and only when the old machine is absent
 	// InPlace: its address is what it is known by (a balancer's): replaced end-first into the same index too.
-	InPlace   bool
-	Policies  []Policy
-	Instances []Instance // every record, by index
-	Memory    state.Memory
+	InPlace   bool         `json:"in_place,omitempty"`
+	Policies  []Policy     `json:"policies,omitempty"`
+	Instances []Instance   `json:"instances,omitempty"` // every record, by index
+	Memory    state.Memory `json:"memory"`
+	// Manual is the number set by hand, nil for none; it may have expired.
+	Manual *state.Manual `json:"manual,omitempty"`
 }
 
 // Policy is a declared policy with its measurement.
 type Policy struct {
-	Spec    spec.Policy
-	Measure Measure
+	Spec    spec.Policy `json:"spec"`
+	Measure Measure     `json:"measure,omitzero"`
 }
 
 // Measure is a metric over a role's running instances at Now.
 type Measure struct {
-	Value float64 // mean over the servers, of the mean over the window
+	Value float64 `json:"value"` // mean over the servers, of the mean over the window
 	// Peak is the largest of the window's sample-by-sample role means and Floor the smallest:
 	// a scale-out needs Floor above the line too, so that one noisy sample never decides.
-	Floor, Peak float64
-	Samples     int           // in the window, of the server that has the fewest
-	Age         time.Duration // of the newest sample of the server that is furthest behind
-	Servers     int           // that gave samples
-	Expected    int           // that should have: running and warm
-	Problem     string        // why there is none, in words; then Value means nothing
+	Floor    float64       `json:"floor"`
+	Peak     float64       `json:"peak"`
+	Samples  int           `json:"samples"`           // in the window, of the server that has the fewest
+	Age      time.Duration `json:"age"`               // of the newest sample of the server that is furthest behind; nanoseconds
+	Servers  int           `json:"servers"`           // that gave samples
+	Expected int           `json:"expected"`          // that should have: running and warm
+	Problem  string        `json:"problem,omitempty"` // why there is none, in words; then Value means nothing
 }
 
 // Machine is what the platform holds, as the engine needs it.
 type Machine struct {
-	ID      string
-	Role    string
-	Name    string
-	Token   string
-	Stopped bool   // exists, runs no more
-	Ending  bool   // being removed
-	Exit    string // why it stopped, in the platform's words
-	Age     time.Duration
+	ID      string        `json:"id"`
+	Role    string        `json:"role,omitempty"`
+	Name    string        `json:"name,omitempty"`
+	Token   string        `json:"token,omitempty"`
+	Stopped bool          `json:"stopped,omitempty"` // exists, runs no more
+	Ending  bool          `json:"ending,omitempty"`  // being removed
+	Exit    string        `json:"exit,omitempty"`    // why it stopped, in the platform's words
+	Age     time.Duration `json:"age,omitempty"`     // nanoseconds
 }
 
 // Instance is a record with what is known of it now.
 type Instance struct {
 	state.Instance
-	Machine *Machine      // nil: the platform does not list it
-	Report  *state.Report // nil: none by this holder of the index
+	Machine *Machine      `json:"machine,omitempty"` // nil: the platform does not list it
+	Report  *state.Report `json:"report,omitempty"`  // nil: none by this holder of the index
 }
 
 // Outcome is what Decide returns. Decisions are in the order in which they are to be carried out.

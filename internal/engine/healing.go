@@ -36,17 +36,27 @@ type ailment struct {
 // is at fault then, not they. It speaks up for roles of one server too. silent is 0 if they are few.
 func farmFellSilent(passes []*pass) (silent, all int) {
 	for _, p := range passes {
-		for i := range p.members {
-			if m := &p.members[i]; m.standing == serving {
-				all++
-				if quiet, _ := p.silentSince(m); quiet {
-					silent++
-				}
-			}
-		}
+		quiet, of := p.countSilent()
+		silent, all = silent+quiet, all+of
+	}
+	if len(passes) > 0 {
+		silent, all = silent+passes[0].view.Elsewhere.Silent, all+passes[0].view.Elsewhere.Serving
 	}
 	if !suspicious(silent, all) {
 		return 0, all
+	}
+	return silent, all
+}
+
+// countSilent counts those that should serve, and those of them whose agents are silent.
+func (p *pass) countSilent() (silent, all int) {
+	for i := range p.members {
+		if m := &p.members[i]; m.standing == serving {
+			all++
+			if quiet, _ := p.silentSince(m); quiet {
+				silent++
+			}
+		}
 	}
 	return silent, all
 }

@@ -34,7 +34,10 @@ func (p *pass) size() {
 	}
 	// What was wanted before is brought into the envelope first, so that votes are about what may be.
 	base := min(max(current, a.Min), a.Max)
-	n, reason := p.vote(base)
+	n, reason, byHand := p.setByHand(base)
+	if !byHand {
+		n, reason = p.vote(base)
+	}
 	if n == base && base != current {
 		reason = p.whyEnvelope(current, base)
 	}

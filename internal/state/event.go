@@ -47,6 +47,8 @@ type Memory struct {
 	Recommended []Recommendation `json:"recommended,omitempty"`
 	// Hold is the last stated reason for doing nothing, so that it is said once and not at every tick.
 	Hold string `json:"hold,omitempty"`
+	// Manual is the number set by hand that held at the last tick, so that its beginning and its end are said once.
+	Manual *Manual `json:"manual,omitempty"`
 	// Replaced are the times of recent replacements for bad health, for the healing budget.
 	Replaced []time.Time `json:"replaced,omitempty"`
 }

@@ -77,6 +77,10 @@ func EventKey(farm, id string) string { return EventPrefix(farm) + id }
 func LedgerPrefix(farm string) string        { return farm + "/ledger/" }
 func LedgerKey(farm, role, id string) string { return LedgerPrefix(farm) + role + "/" + id }
 
+// ManualPrefix and ManualKey hold Manual: the number of servers that somebody set by hand for a while.
+func ManualPrefix(farm string) string    { return farm + "/manual/" }
+func ManualKey(farm, role string) string { return ManualPrefix(farm) + role }
+
 // DemandPrefix and DemandKey hold Demand: the load put on a role of a simulated farm.
 func DemandPrefix(farm string) string    { return farm + "/simulated/demand/" }
 func DemandKey(farm, role string) string { return DemandPrefix(farm) + role }

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"math"
+	"slices"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// Reduce is what of a View the decision on one role rests on, for the record: Decide comes to the same decisions and
+// the same account of the role on it. It leaves out the other roles but for what Elsewhere says, what a role is set
+// up with (also because that may hold secrets, and a record must not), and of reports what measures already tell. It
+// shares with the View what it leaves alone. The role must be in the View.
+func Reduce(view View, name string) View {
+	r := View{Now: view.Now, Farm: spec.Farm{Name: view.Farm.Name}, Deleting: view.Deleting,
+		MachinesListed: view.MachinesListed, Listening: view.Listening, Elsewhere: view.Elsewhere}
+	for i := range view.Roles {
+		role := &view.Roles[i]
+		if role.Spec.Name == name {
+			r.Roles = []Role{reduceRole(*role)}
+			continue
+		}
+		p := newPass(&view, role)
+		p.live()
+		silent, all := p.countSilent()
+		r.Elsewhere.Silent += silent
+		r.Elsewhere.Serving += all
+	}
+	for _, s := range view.Strays {
+		if s.Role == name {
+			r.Strays = append(r.Strays, s)
+		}
+	}
+	return r
+}
+
+func reduceRole(r Role) Role {
+	s := &r.Spec
+	s.Image, s.Application, s.BootScript, s.Volume = "", "", "", nil
+	s.Environment, s.Secrets, s.Uses, s.Settings = nil, nil, nil, nil
+	s.HealthCheck.HTTP, s.HealthCheck.TCP = nil, nil
+	r.Policies = slices.Clone(r.Policies)
+	for i := range r.Policies {
+		m := &r.Policies[i].Measure
+		for _, v := range []*float64{&m.Value, &m.Floor, &m.Peak} {
+			if math.IsNaN(*v) || math.IsInf(*v, 0) {
+				*v = noNumber
+			}
+		}
+	}
+	r.Instances = slices.Clone(r.Instances)
+	for i := range r.Instances {
+		reduceInstance(&r.Instances[i])
+	}
+	return r
+}
+
+// noNumber stands for what JSON cannot write: a negative measurement is believed as little.
+const noNumber = -1
+
+func reduceInstance(in *Instance) {
+	in.Address, in.Volume = "", ""
+	leaves := in.Phase == state.Draining || in.Phase == state.Terminating
+	if !leaves {
+		in.Reason = ""
+	}
+	if in.Machine != nil {
+		m := *in.Machine
+		m.Role, m.Name, m.Token, m.Age = "", "", "", 0
+		in.Machine, in.PlatformID = &m, ""
+	}
+	if in.Report == nil {
+		return
+	}
+	r := state.Report{At: in.Report.At, Boot: in.Report.Boot, Checks: in.Report.Checks}
+	if in.Phase == state.Running || leaves {
+		r.Boot.Log = nil
+		r.Checks = nil
+		for _, c := range in.Report.Checks {
+			if !c.OK {
+				r.Checks = append(r.Checks, c)
+			}
+		}
+	}
+	in.Report = &r
+}
