@@ -59,12 +59,6 @@ const (
 	ScaleInOldest   = "oldest"
 )
 
-// Values of Metric.Kind.
-const (
-	LoadAverage = "load_average"
-	CPU         = "cpu"
-)
-
 // SetDefaults fills in what was left out. The platform's part is filled in only where that platform is set.
 func (f *Farm) SetDefaults() {
 	orDefault(&f.Tick, DefaultTick)
@@ -98,10 +92,7 @@ func (r *Role) SetDefaults() {
 // role; whoever writes the policy to a store sees that.
 func (p *Policy) SetDefaults() {
 	if m := p.Metric; m != nil {
-		if m.Kind == LoadAverage {
-			orDefault(&m.Minutes, DefaultLoadMinutes)
-		}
-		orDefault(&m.Window, DefaultWindow)
+		m.setDefaults()
 		orDefault(&p.Cooldown, DefaultCooldown)
 	}
 	if p.Target != nil {

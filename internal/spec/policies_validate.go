@@ -14,6 +14,9 @@ import (
 func ValidatePolicies(role Role, policies []Policy) []Problem {
 	var c checker
 	sorted := slices.Clone(policies)
+	for i, p := range sorted {
+		sorted[i] = p.AsLoad()
+	}
 	slices.SortStableFunc(sorted, func(a, b Policy) int { return strings.Compare(a.Name, b.Name) })
 	for i, p := range sorted {
 		if p.Schedule != nil {
@@ -32,11 +35,6 @@ func ValidatePolicies(role Role, policies []Policy) []Problem {
 	}
 	c.wholeSet(role, sorted)
 	return c.problems
-}
-
-// same tells whether it measures the same; the windows may differ.
-func (m Metric) same(o Metric) bool {
-	return m.Kind == o.Kind && (m.Kind != LoadAverage || m.Minutes == o.Minutes)
 }
 
 // pull is what a policy wants at a value of its metric: below zero fewer servers, above zero more.
@@ -108,13 +106,6 @@ func (p Policy) inShort() string {
 		return "target " + plain(*p.Target)
 	}
 	return "steps"
-}
-
-func (m Metric) words() string {
-	if m.Kind == LoadAverage {
-		return fmt.Sprintf("load average over %d min", m.Minutes)
-	}
-	return m.Kind
 }
 
 func plain(v float64) string { return fmt.Sprintf("%.4g", v) }

@@ -32,13 +32,6 @@ func (p Policy) Kind() string {
 	return "target"
 }
 
-// Metric is what is measured, and over which window it is averaged, on each instance and then over the role.
-type Metric struct {
-	Kind    string   `json:"kind"`              // "load_average" or "cpu"
-	Minutes int      `json:"minutes,omitempty"` // of load_average: 1, 5 or 15
-	Window  Duration `json:"window"`            // of samples averaged; a decision never rests on one sample
-}
-
 // Step is a band of the metric and what it adds (or, negative, removes). Bands neither overlap nor leave holes
 // between the lowest and the highest of them; below and above that is no vote.
 type Step struct {

@@ -7,10 +7,12 @@ import "fmt"
 // a plan does, and must not complain of one that is still to come. Attributes are p's.
 func (p Policy) ValidateBeside(role Role, others []Policy) []Problem {
 	var c checker
+	p = p.AsLoad()
 	if p.Schedule != nil {
 		p.validateWithin(&c, role)
 	}
 	for _, other := range others {
+		other = other.AsLoad()
 		switch {
 		case p.Name == other.Name:
 			c.wrong("name", fmt.Sprintf("role %s has two policies of the name %q", role.ID(), p.Name), "Give one of them another name")

@@ -47,11 +47,13 @@ func (p Policy) Validate() []Problem {
 		c.wrong("metric", "there is nothing to measure", "Write metric = { load_average = { minutes = 1 } } or metric = { cpu = {} }")
 	default:
 		p.Metric.validate(&c)
+		before, load := len(c.problems), p.AsLoad()
 		if p.Target != nil {
-			p.validateTarget(&c)
+			load.validateTarget(&c)
 		} else {
-			p.validateSteps(&c)
+			load.validateSteps(&c)
 		}
+		p.sayMirrored(c.problems[before:])
 	}
 	c.wait("cooldown", p.Cooldown)
 	return c.problems
@@ -67,29 +69,6 @@ func (c *checker) policyName(attribute, s string) {
 	}
 }
 
-func (m Metric) validate(c *checker) {
-	switch m.Kind {
-	case LoadAverage:
-		if m.Minutes != 1 && m.Minutes != 5 && m.Minutes != 15 {
-			c.wrong("metric.load_average.minutes", fmt.Sprintf("there is no load average over %d minutes", m.Minutes), "Write 1, 5 or 15")
-		}
-	case CPU:
-	default:
-		c.wrong("metric", fmt.Sprintf("%q is not measured", m.Kind), "Write load_average or cpu")
-	}
-	if m.Window < MinWindow || m.Window > MaxWindow {
-		c.wrong("metric.window", fmt.Sprintf("%s is not between %s, which holds two samples, and %s, which is as far back as reports go", m.Window, MinWindow, MaxWindow), "Leave it out for "+DefaultWindow.String())
-	}
-}
-
-// highest is what the metric never exceeds.
-func (m Metric) highest() float64 {
-	if m.Kind == CPU {
-		return 1
-	}
-	return math.Inf(1)
-}
-
 func (p Policy) validateTarget(c *checker) {
 	t := *p.Target
 	top := p.Metric.highest()
@@ -98,7 +77,7 @@ func (p Policy) validateTarget(c *checker) {
 		c.wrong("target", fmt.Sprintf("%v is no number", t), "Write one, as in target = 1.5")
 		return
 	case t <= 0:
-		c.wrong("target", fmt.Sprintf("target %v can never be met: a %s is never below zero, and at zero servers nothing is measured", t, p.Metric.Kind), "Write a number above zero")
+		c.wrong("target", fmt.Sprintf("target %v can never be met: a %s is never below zero, and at zero servers nothing is measured", t, p.Metric.words()), "Write a number above zero")
 		return
 	}
 	if !(p.Tolerance >= 0 && p.Tolerance <= maxTolerance) {
@@ -108,9 +87,9 @@ func (p Policy) validateTarget(c *checker) {
 	if line := t * (1 + p.Tolerance); line >= top {
 		advice := "Lower the target"
 		if t > 1 && t < 100 {
-			advice = fmt.Sprintf("CPU is a share of 1: write %v for %v %%", t/100, t)
+			advice = fmt.Sprintf("It is a share of 1: write %v for %v %%", t/100, t)
 		}
-		c.wrong("target", fmt.Sprintf("target %v can never be exceeded: with tolerance %v the role grows above %.3g, and CPU use is at most 1", t, p.Tolerance, line), advice)
+		c.wrong("target", fmt.Sprintf("target %v can never be exceeded: with tolerance %v the role grows above %.3g, and the %s is at most 1", t, p.Tolerance, line, p.Metric.Words()), advice)
 	}
 }
 

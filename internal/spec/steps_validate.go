@@ -66,10 +66,10 @@ func (p Policy) validateSteps(c *checker) {
 			c.wrong(at(b, "to"), fmt.Sprintf("the band from %v to %v is empty", b.from, b.to), "Write the lower bound as from and the upper as to")
 			sound = false
 		case b.from >= p.Metric.highest():
-			c.wrong(at(b, "from"), fmt.Sprintf("CPU use never lies in the band from %v: it is at most 1", b.from), shareAdvice(b.from))
+			c.wrong(at(b, "from"), fmt.Sprintf("the %s never lies in the band from %v: it is at most 1", p.Metric.Words(), b.from), shareAdvice(b.from))
 			sound = false
 		case b.to <= 0:
-			c.wrong(at(b, "to"), fmt.Sprintf("a %s never lies below %v", p.Metric.Kind, b.to), "Remove the band")
+			c.wrong(at(b, "to"), fmt.Sprintf("the %s never lies below %v", p.Metric.words(), b.to), "Remove the band")
 			sound = false
 		}
 		if b.add > MaxServers || b.add < -MaxServers {
@@ -104,7 +104,7 @@ func (p Policy) validateSteps(c *checker) {
 
 func shareAdvice(v float64) string {
 	if v > 1 && v <= 100 {
-		return fmt.Sprintf("CPU is a share of 1: write %v for %v %%", v/100, v)
+		return fmt.Sprintf("It is a share of 1: write %v for %v %%", v/100, v)
 	}
 	return "Lower its bound"
 }
