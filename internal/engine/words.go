@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
@@ -35,35 +34,10 @@ func plural(n int, noun string) string {
 }
 
 // called is what a metric is called in a sentence.
-func called(m spec.Metric) string {
-	if m.Kind == spec.CPU {
-		return "CPU use"
-	}
-	if m.Minutes > 1 {
-		return fmt.Sprintf("load average (%d min)", m.Minutes)
-	}
-	return "load average"
-}
+func called(m spec.Metric) string { return m.Words() }
 
 // amount is a value of a metric: "2.31", "87 %".
-func amount(m spec.Metric, v float64) string {
-	if m.Kind == spec.CPU {
-		return number(v*100) + " %"
-	}
-	return number(v)
-}
-
-// number has two decimals and no empty ones.
-func number(v float64) string {
-	s := strconv.FormatFloat(v, 'f', 2, 64)
-	for s[len(s)-1] == '0' {
-		s = s[:len(s)-1]
-	}
-	if s[len(s)-1] == '.' {
-		s = s[:len(s)-1]
-	}
-	return s
-}
+func amount(m spec.Metric, v float64) string { return m.Amount(v) }
 
 func orElse(s, fallback string) string {
 	if s == "" {
