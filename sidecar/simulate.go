@@ -184,8 +184,8 @@ func (f *simulateFlags) print(w io.Writer, reports []simulate.Report) error {
 		}
 		if f.markdown {
 			fmt.Fprintf(w, "### %s\n\n%s", r.Trace, report.Markdown(r))
-			if v := report.Verdict(r); v != "" {
-				fmt.Fprintf(w, "\n%s.\n", v)
+			if v, ok := report.Judge(r); ok {
+				fmt.Fprintf(w, "\n%s\n", v)
 			}
 			continue
 		}
@@ -199,7 +199,7 @@ func (f *simulateFlags) print(w io.Writer, reports []simulate.Report) error {
 		if err := report.Table(w, r); err != nil {
 			return err
 		}
-		if v := report.Verdict(r); v != "" {
+		if v, ok := report.Judge(r); ok {
 			fmt.Fprintln(w, v)
 		}
 	}

@@ -192,17 +192,30 @@ func TestVerdictNamesEveryRowThatIsLost(t *testing.T) {
 	}
 	for _, c := range []struct {
 		r    simulate.Report
-		want string
+		want []string
 	}{
-		{results(world.Result{InstanceHours: 109, MinutesAboveTarget: 5}, world.Result{InstanceHours: 100, MinutesAboveTarget: 9}, world.Result{InstanceHours: 150, MinutesAboveTarget: 5}), "no longer than any"},
-		{results(world.Result{InstanceHours: 120, MinutesAboveTarget: 5}, world.Result{InstanceHours: 100, MinutesAboveTarget: 9}, world.Result{InstanceHours: 150, MinutesAboveTarget: 5}), "20 % more instance-hours than cheap"},
-		{results(world.Result{InstanceHours: 100, MinutesAboveTarget: 5}, world.Result{InstanceHours: 100, MinutesAboveTarget: 9}, world.Result{InstanceHours: 150, MinutesAboveTarget: 3.5}), "calm was above target for 1.5 minutes less"},
+		{results(world.Result{InstanceHours: 109, MinutesAboveTarget: 5}, world.Result{InstanceHours: 100, MinutesAboveTarget: 9}, world.Result{InstanceHours: 150, MinutesAboveTarget: 5}), []string{"Nothing is lost"}},
+		{
+			results(world.Result{InstanceHours: 120, MinutesAboveTarget: 5}, world.Result{InstanceHours: 100, MinutesAboveTarget: 9}, world.Result{InstanceHours: 150, MinutesAboveTarget: 5}),
+			[]string{"Lost: farmhand took 20.0 % more instance-hours than the cheapest, cheap, which was above target for 9.0 minutes."},
+		},
+		{
+			results(world.Result{InstanceHours: 100, MinutesAboveTarget: 5}, world.Result{InstanceHours: 100, MinutesAboveTarget: 9}, world.Result{InstanceHours: 150, MinutesAboveTarget: 3.5}),
+			[]string{"calm was above target for 1.5 minutes less, at 50.0 % more instance-hours"},
+		},
+		{
+			results(world.Result{InstanceHours: 200, MinutesAboveTarget: 5}, world.Result{InstanceHours: 100, MinutesAboveTarget: 9}, world.Result{InstanceHours: 160, MinutesAboveTarget: 6}),
+			[]string{"25.0 % more instance-hours than the calmest, calm", "100.0 % more instance-hours than the cheapest"},
+		},
 	} {
-		if got := report.Verdict(c.r); !strings.Contains(got, c.want) {
-			t.Errorf("%q; want %q", got, c.want)
+		v, ok := report.Judge(c.r)
+		for _, want := range c.want {
+			if !ok || !strings.Contains(v.String(), want) {
+				t.Errorf("%q; want %q", v, want)
+			}
 		}
 	}
-	if report.Verdict(simulate.Report{Results: make([]world.Result, 1)}) != "" {
+	if _, ok := report.Judge(simulate.Report{Results: make([]world.Result, 1)}); ok {
 		t.Error("a verdict without anybody to compare with")
 	}
 }

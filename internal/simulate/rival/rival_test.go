@@ -150,7 +150,7 @@ func TestNomad(t *testing.T) {
 
 func TestScalr(t *testing.T) {
 	sight := func(latest float64, serving, coming int) world.Sight {
-		return world.Sight{Known: true, Latest: latest, Desired: serving + coming, Serving: serving, Coming: coming, Target: 3.5, Min: 1, Max: 30}
+		return world.Sight{Known: true, Latest: 0.5, Load: latest, Desired: serving + coming, Serving: serving, Coming: coming, Target: 0.7, TargetLoad: 3.5, Min: 1, Max: 30}
 	}
 	for name, ticks := range map[string][]see{
 		"between 2 and 5 nothing happens":      {{0, sight(4.9, 3, 0), 3}, {time.Minute, sight(2.1, 3, 0), 3}},

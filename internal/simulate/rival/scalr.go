@@ -12,7 +12,8 @@ const scalrSource = "Scalr 3.5-5.x (2012), Scalr_Scaling_Manager and its sensors
 // launches, and repeats that up to ten times in the pass while the number allows (the sample stays the same); below
 // the lower one it ends one server.
 //
-// Its thresholds, 2 and 5, are taken in relation to the target, which is put half way between them. Left out is its
+// It had no CPU metric: whatever the policy's metric, this looks at the load average. Its thresholds, 2 and 5, are taken
+// in relation to the target, which is put half way between them. Left out is its
 // rule for EC2's paid hours, of which there are none any more.
 type scalr struct{ pass every }
 
@@ -29,9 +30,9 @@ func (c *scalr) Desired(s world.Sight) int {
 		return s.Desired
 	}
 	switch {
-	case s.Latest > scalrHigh*s.Target:
+	case s.Load > scalrHigh*s.TargetLoad:
 		return max(s.Desired, min(s.Serving+s.Coming+scalrRepeats, s.Max))
-	case s.Latest < scalrLow*s.Target && s.Serving > s.Min:
+	case s.Load < scalrLow*s.TargetLoad && s.Serving > s.Min:
 		return max(s.Desired-1, s.Min)
 	}
 	return s.Desired

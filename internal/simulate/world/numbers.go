@@ -14,6 +14,9 @@ type Sight struct {
 	Coming   int // launched and not yet in service: warming up, not ready, pending
 	Min, Max int
 	Target   float64 // of the metric
+	// Load is the mean one-minute load average over the servers in service, for a rule that knows no other metric, and
+	// TargetLoad what it is where the metric is at its target.
+	Load, TargetLoad float64
 	// Known and Latest are the mean over the servers in service of the newest sample; Minutes those of whole minutes,
 	// newest last, and Minute how many there have been: it moves when there is a new one.
 	Known   bool
@@ -69,6 +72,7 @@ func (p *Numbers) Tick(w *World) int {
 	}
 	see := Sight{
 		Now: w.Now, Desired: p.desired, Serving: w.Serving(), Coming: coming, Min: p.Min, Max: p.Max, Target: p.Target,
+		Load: w.Load, TargetLoad: p.Line / w.Capacity * w.Cores,
 		Known: w.Known, Latest: w.Latest, Minutes: w.Minutes, Minute: w.Minute, Whole: min(w.Whole, w.Serving()),
 	}
 	p.desired = min(max(p.Desired(see), p.Min), p.Max)

@@ -21,6 +21,7 @@ type World struct {
 	// Known and Latest are the mean over who serves of the newest sample; Minutes those of whole minutes, newest last.
 	Known   bool
 	Latest  float64
+	Load    float64 // the same of the one-minute load average, whatever the metric
 	Minutes []float64
 	Minute  int // how many whole minutes there have been
 	Whole   int // who served for the whole of the newest minute
@@ -112,10 +113,11 @@ func (w *World) bear(demand float64, until time.Time) {
 
 // measure takes the mean over who serves, for the pilots that look at nothing else.
 func (w *World) measure(began time.Time) {
-	sum, n := 0.0, 0
+	sum, load, n := 0.0, 0.0, 0
 	for _, s := range w.Servers {
 		if k := len(s.samples); s.Serving && k > 0 {
 			sum += w.value(s)
+			load += s.samples[k-1].Load1
 			n++
 		}
 	}
@@ -123,7 +125,7 @@ func (w *World) measure(began time.Time) {
 		w.minute.whole = n
 	}
 	if w.Known = n > 0; w.Known {
-		w.Latest = sum / float64(n)
+		w.Latest, w.Load = sum/float64(n), load/float64(n)
 		w.minute.sum += w.Latest
 		w.minute.n++
 	}
