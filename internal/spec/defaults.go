@@ -57,6 +57,9 @@ const (
 	OnDestroyKeep   = "keep"
 	ScaleInNewest   = "newest"
 	ScaleInOldest   = "oldest"
+	// ScaleInLeastBusy ends the one with the least load, ScaleInClosestToHour the one whose paid hour is nearest its end.
+	ScaleInLeastBusy     = "least_busy"
+	ScaleInClosestToHour = "closest_to_hour"
 )
 
 // SetDefaults fills in what was left out. The platform's part is filled in only where that platform is set.
@@ -83,6 +86,7 @@ func (r *Role) SetDefaults() {
 	orDefault(&r.Drain, DefaultDrain)
 	orDefault(&r.LaunchTimeout, DefaultLaunchTimeout)
 	orDefault(&r.ScaleIn, DefaultScaleIn)
+	orDefault(&r.ReversalsPerHour, DefaultReversals)
 	if r.Volume != nil {
 		orDefault(&r.Volume.OnDestroy, DefaultOnDestroy)
 	}
@@ -92,17 +96,32 @@ func (r *Role) SetDefaults() {
 // role; whoever writes the policy to a store sees that.
 func (p *Policy) SetDefaults() {
 	if m := p.Metric; m != nil {
+		if p.Queue != nil && m.Origin() != OnServer {
+			orDefault(&m.Per, PerRole) // the policy itself divides
+		}
+		if p.Threshold != nil {
+			orDefault(&m.Window, p.Threshold.Period)
+		}
 		m.setDefaults()
 		orDefault(&p.Cooldown, DefaultCooldown)
 	}
-	if p.Target != nil {
+	if p.Target != nil || p.Queue != nil {
 		orDefault(&p.Tolerance, DefaultTolerance)
+	}
+	if p.Threshold != nil {
+		p.Threshold.setDefaults(p.Metric)
+	}
+	if p.Forecast != nil {
+		orDefault(&p.Forecast.Zone, DefaultForecastZone)
 	}
 	orDefault(&p.Name, p.DefaultName())
 }
 
-// DefaultName is "schedule" or the metric's kind.
+// DefaultName is "schedule", "forecast" or the metric's kind.
 func (p Policy) DefaultName() string {
+	if p.Forecast != nil {
+		return KindForecast // a policy of its metric usually stands beside it
+	}
 	if p.Schedule != nil || p.Metric == nil {
 		return "schedule"
 	}

@@ -28,6 +28,14 @@ func (p Policy) AsLoad() Policy {
 		t := 1 - *p.Target
 		p.Target = &t
 	}
+	if p.Threshold != nil {
+		p.Threshold = p.Threshold.mirrored()
+	}
+	if p.Forecast != nil {
+		f := *p.Forecast
+		f.Target = 1 - f.Target
+		p.Forecast = &f
+	}
 	steps := make([]Step, len(p.Steps))
 	for i, s := range p.Steps {
 		steps[i] = Step{From: mirrored(s.To), To: mirrored(s.From), Add: s.Add}

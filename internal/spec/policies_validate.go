@@ -22,13 +22,14 @@ func ValidatePolicies(role Role, policies []Policy) []Problem {
 		if p.Schedule != nil {
 			p.validateWithin(&c, role)
 		}
+		p.calmWithin(&c, role)
 		for _, q := range sorted[:i] {
 			switch {
 			case p.Name == q.Name:
 				c.wrong("name", fmt.Sprintf("role %s has two policies of the name %q", role.ID(), p.Name), "Give one of them another name")
 			case p.Schedule != nil && q.Schedule != nil:
 				schedulesAgree(&c, q, p)
-			case p.Metric != nil && q.Metric != nil && p.Metric.same(*q.Metric):
+			case p.Votes() && q.Votes() && p.Metric.same(*q.Metric):
 				metricsAgree(&c, q, p)
 			}
 		}
@@ -39,33 +40,47 @@ func ValidatePolicies(role Role, policies []Policy) []Problem {
 
 // pull is what a policy wants at a value of its metric: below zero fewer servers, above zero more.
 func (p Policy) pull(v float64) int {
-	switch {
-	case p.Target != nil:
+	switch p.Kind() {
+	case KindTarget:
 		switch {
 		case v > *p.Target*(1+p.Tolerance):
 			return 1
 		case v < *p.Target*(1-p.Tolerance):
 			return -1
 		}
-		return 0
-	default:
+	case KindStep:
 		for _, b := range intervals(p.Steps) {
 			if v >= b.from && v < b.to {
 				return b.add
 			}
 		}
-		return 0
+	case KindThreshold:
+		switch t := p.Threshold; {
+		case t.Upper != nil && v > *t.Upper:
+			return t.UpperIncrement
+		case t.Lower != nil && v < *t.Lower:
+			return t.LowerIncrement
+		}
 	}
+	return 0
 }
 
 // turns are the values between which a policy's pull does not change.
 func (p Policy) turns() []float64 {
-	if p.Target != nil {
-		return []float64{*p.Target * (1 - p.Tolerance), *p.Target * (1 + p.Tolerance)}
-	}
 	var all []float64
-	for _, b := range intervals(p.Steps) {
-		all = append(all, b.from, b.to)
+	switch p.Kind() {
+	case KindTarget:
+		all = []float64{*p.Target * (1 - p.Tolerance), *p.Target * (1 + p.Tolerance)}
+	case KindStep:
+		for _, b := range intervals(p.Steps) {
+			all = append(all, b.from, b.to)
+		}
+	case KindThreshold:
+		for _, line := range []*float64{p.Threshold.Lower, p.Threshold.Upper} {
+			if line != nil {
+				all = append(all, *line)
+			}
+		}
 	}
 	return all
 }
@@ -87,11 +102,7 @@ func metricsAgree(c *checker, p, q Policy) {
 			if a < 0 {
 				more, less = q, p
 			}
-			at := "target"
-			if q.Target == nil {
-				at = "step"
-			}
-			c.wrong(at, fmt.Sprintf("policies %q (%s) and %q (%s) contradict each other: at a %s of %s the first wants more servers and the second fewer",
+			c.wrong(q.Kind(), fmt.Sprintf("policies %q (%s) and %q (%s) contradict each other: at a %s of %s the first wants more servers and the second fewer",
 				more.Name, more.inShort(), less.Name, less.inShort(), q.Metric.words(), plain(v)), "Keep one of the two, or draw them apart so that both want the same at every value")
 			return
 		}
@@ -102,10 +113,13 @@ func metricsAgree(c *checker, p, q Policy) {
 }
 
 func (p Policy) inShort() string {
-	if p.Target != nil {
+	switch p.Kind() {
+	case KindTarget:
 		return "target " + plain(*p.Target)
+	case KindStep:
+		return "steps"
 	}
-	return "steps"
+	return p.Kind()
 }
 
 func plain(v float64) string { return fmt.Sprintf("%.4g", v) }
@@ -116,7 +130,7 @@ func (p Policy) validateWithin(c *checker, role Role) {
 	for _, bound := range []struct {
 		attribute string
 		n         *int
-	}{{"schedule.min", p.Schedule.Min}, {"schedule.max", p.Schedule.Max}} {
+	}{{"schedule.min", p.Schedule.Min}, {"schedule.max", p.Schedule.Max}, {"schedule.exact", p.Schedule.Exact}} {
 		if bound.n != nil && (*bound.n < role.Min || *bound.n > role.Max) {
 			c.wrong(bound.attribute, fmt.Sprintf("%d of policy %q is outside of role %s, which goes from %d to %d", *bound.n, p.Name, role.ID(), role.Min, role.Max), advice)
 		}
@@ -127,10 +141,12 @@ func (p Policy) validateWithin(c *checker, role Role) {
 func schedulesAgree(c *checker, p, q Policy) {
 	high, low := p, q
 	for range 2 {
-		if high.Schedule.Min != nil && low.Schedule.Max != nil && *high.Schedule.Min > *low.Schedule.Max {
+		least, _ := high.Schedule.Bounds()
+		_, most := low.Schedule.Bounds()
+		if least != nil && most != nil && *least > *most {
 			if at, ok := together(*high.Schedule, *low.Schedule); ok {
 				c.wrong("schedule", fmt.Sprintf("policies %q and %q contradict each other: at %s the first demands at least %d servers and the second allows %d",
-					high.Name, low.Name, at.Format("15:04 MST on Monday 2 January"), *high.Schedule.Min, *low.Schedule.Max), "Draw them apart in time, or raise the latter's max")
+					high.Name, low.Name, at.Format("15:04 MST on Monday 2 January"), *least, *most), "Draw them apart in time, or raise the latter's max")
 				return
 			}
 		}
@@ -165,13 +181,22 @@ func (c *checker) wholeSet(role Role, policies []Policy) {
 	var last Policy
 	for _, p := range policies {
 		if p.Schedule != nil {
-			raises = raises || p.Schedule.Min != nil && *p.Schedule.Min > 0
+			least, _ := p.Schedule.Bounds()
+			raises = raises || least != nil && *least > 0
+			continue
+		}
+		if !p.Votes() {
 			continue
 		}
 		measures++
 		last = p
-		if p.Target != nil {
+		switch p.Kind() {
+		case KindTarget:
 			grows, shrinks = true, true
+		case KindQueue:
+			grows, shrinks, raises = true, true, true // it is known at no server, too
+		case KindThreshold:
+			grows, shrinks = grows || p.Threshold.Upper != nil, shrinks || p.Threshold.Lower != nil
 		}
 		for _, s := range p.Steps {
 			grows, shrinks = grows || s.Add > 0, shrinks || s.Add < 0
@@ -180,20 +205,17 @@ func (c *checker) wholeSet(role Role, policies []Policy) {
 	if measures == 0 {
 		return
 	}
-	at := "target"
-	if last.Target == nil {
-		at = "step"
-	}
+	at := last.Kind()
 	if role.Min == 0 && !raises {
-		c.wrong("metric", fmt.Sprintf("role %s has min 0, and of no server nothing can be measured: it would never leave zero", role.ID()), "Set the role's min to 1, or add a schedule that sets min to 1 or more for a time")
+		c.wrong("metric", fmt.Sprintf("role %s has min 0, and of no server nothing can be measured: it would never leave zero", role.ID()), "Set the role's min to 1, or add a schedule that sets min to 1 or more for a time, or a queue")
 	}
 	if role.Min == role.Max {
 		c.warn(at, fmt.Sprintf("role %s has min %d and max %d: its policies can change nothing", role.ID(), role.Min, role.Max), "Raise its max")
 	}
 	if grows && !shrinks {
-		c.warn(at, fmt.Sprintf("the policies of role %s add servers and never remove one", role.ID()), "Add a band that removes, or use a target")
+		c.warn(at, fmt.Sprintf("the policies of role %s add servers and never remove one", role.ID()), "Add what removes, or use a target")
 	}
 	if shrinks && !grows {
-		c.warn(at, fmt.Sprintf("the policies of role %s remove servers and never add one", role.ID()), "Add a band that adds, or use a target")
+		c.warn(at, fmt.Sprintf("the policies of role %s remove servers and never add one", role.ID()), "Add what adds, or use a target")
 	}
 }

@@ -11,6 +11,7 @@ func (p Policy) ValidateBeside(role Role, others []Policy) []Problem {
 	if p.Schedule != nil {
 		p.validateWithin(&c, role)
 	}
+	p.calmWithin(&c, role)
 	for _, other := range others {
 		other = other.AsLoad()
 		switch {
@@ -18,7 +19,7 @@ func (p Policy) ValidateBeside(role Role, others []Policy) []Problem {
 			c.wrong("name", fmt.Sprintf("role %s has two policies of the name %q", role.ID(), p.Name), "Give one of them another name")
 		case p.Schedule != nil && other.Schedule != nil:
 			schedulesAgree(&c, other, p)
-		case p.Metric != nil && other.Metric != nil && p.Metric.same(*other.Metric):
+		case p.Votes() && other.Votes() && p.Metric.same(*other.Metric):
 			metricsAgree(&c, other, p)
 		}
 	}

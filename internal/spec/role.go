@@ -29,7 +29,10 @@ type Role struct {
 
 	Drain         Duration `json:"drain"`          // from leaving DNS and balancers to termination
 	LaunchTimeout Duration `json:"launch_timeout"` // from the platform's call to serving
-	ScaleIn       string   `json:"scale_in"`       // victim order: "newest" or "oldest"
+	ScaleIn       string   `json:"scale_in"`       // victim order, one of ScaleInOrders
+	// ReversalsPerHour is the flap budget: how often within an hour the policies may turn the role's direction. The
+	// last one is kept for growing. 0 in what older versions stored: DefaultReversals.
+	ReversalsPerHour int `json:"reversals_per_hour,omitempty"`
 }
 
 // ID is the role's id, "farm/role".

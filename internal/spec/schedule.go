@@ -11,7 +11,32 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Active tells whether now lies within Duration of a firing. Duration is time as it elapses: a window of eight hours
+// Schedule moves the envelope while it is active. When that is, is said in one of two ways: from each firing of Cron
+// for Duration, or on Days from one time of the day to another; both in Zone's wall time.
+type Schedule struct {
+	Cron     string   `json:"cron,omitempty"` // five fields
+	Zone     string   `json:"zone"`           // IANA name
+	Duration Duration `json:"duration,omitempty"`
+
+	Days []string `json:"days,omitempty"` // on which it begins: "mon", "tue", ...; empty: on all, if From is set
+	From string   `json:"from,omitempty"` // "22:00"
+	To   string   `json:"to,omitempty"`   // "06:00"; not later than From: on the next day
+
+	Min *int `json:"min,omitempty"`
+	Max *int `json:"max,omitempty"`
+	// Exact is both at once.
+	Exact *int `json:"exact,omitempty"`
+}
+
+// Bounds are what it moves the envelope to; nil: it leaves that one.
+func (s Schedule) Bounds() (lowest, highest *int) {
+	if s.Exact != nil {
+		return s.Exact, s.Exact
+	}
+	return s.Min, s.Max
+}
+
+// Active tells whether now lies within a window. Duration is time as it elapses: a window of eight hours
 // lasts eight hours also in the night when clocks change. A schedule that Validate refuses is never active.
 func (s Schedule) Active(now time.Time) bool {
 	_, _, active := s.Window(now)
@@ -20,6 +45,13 @@ func (s Schedule) Active(now time.Time) bool {
 
 // Next is the first firing after now, in the schedule's zone; the zero time if there is none.
 func (s Schedule) Next(now time.Time) time.Time {
+	if s.weekly() {
+		w, err := s.week()
+		if err != nil {
+			return time.Time{}
+		}
+		return w.next(now)
+	}
 	c, err := s.compiled()
 	if err != nil {
 		return time.Time{}
@@ -29,6 +61,13 @@ func (s Schedule) Next(now time.Time) time.Time {
 
 // Window is the stretch of activity that now lies in. Firings that come while the schedule is active prolong it.
 func (s Schedule) Window(now time.Time) (from, until time.Time, active bool) {
+	if s.weekly() {
+		w, err := s.week()
+		if err != nil {
+			return from, until, false
+		}
+		return w.window(now)
+	}
 	c, err := s.compiled()
 	if err != nil || s.Duration <= 0 {
 		return from, until, false

@@ -5,6 +5,7 @@ import (
 	"math"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -78,9 +79,10 @@ func (r Role) Validate() []Problem {
 	}
 	c.wait("drain", r.Drain)
 	c.positive("launch_timeout", r.LaunchTimeout, DefaultLaunchTimeout)
-	if r.ScaleIn != ScaleInNewest && r.ScaleIn != ScaleInOldest {
-		c.wrong("scale_in", fmt.Sprintf("%q is no order of victims", r.ScaleIn), `Write "newest" or "oldest"`)
+	if !slices.Contains(ScaleInOrders, r.ScaleIn) {
+		c.wrong("scale_in", fmt.Sprintf("%q is no order of victims", r.ScaleIn), `Write "newest", "oldest", "least_busy" or "closest_to_hour"`)
 	}
+	r.validateReversals(&c)
 	return c.problems
 }
 

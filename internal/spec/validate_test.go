@@ -182,7 +182,7 @@ func TestPolicyValidate(t *testing.T) {
 		want   []string
 	}{
 		"no kind":               {Policy{Farm: "shop", Role: "web", Name: "x"}, []string{"target: neither"}},
-		"two kinds":             {func() Policy { p := loadPolicy("a", 1); p.Schedule = &Schedule{}; return p }(), []string{"schedule: several kinds"}},
+		"two kinds":             {func() Policy { p := loadPolicy("a", 1); p.Schedule = &Schedule{}; return p }(), []string{"schedule: several kinds at once: target and schedule"}},
 		"no metric":             {Policy{Farm: "shop", Role: "web", Name: "x", Target: number(1)}, []string{"metric: nothing to measure"}},
 		"load of zero":          {loadPolicy("a", 0), []string{"target: never be met"}},
 		"load below zero":       {loadPolicy("a", -1), []string{"target: never be met"}},
