@@ -36,11 +36,6 @@ const (
 	stopTime = 30 * time.Second
 	// bootLines is how many of the last lines printed a report of an instance that does not serve carries.
 	bootLines = 40
-	// memoryLimit and gcPercent keep the agent small beside the service that the machine is for: it handles
-	// little, so that collecting early costs next to nothing. The limit stands well above what it holds, for near
-	// it the collector would do nothing else.
-	memoryLimit = 20 << 20
-	gcPercent   = 25
 )
 
 // Farm is what the agent needs of the store: the gateway's client on an instance.
@@ -96,8 +91,7 @@ func (o Options) withDefaults() Options {
 // it does not know its farm. Whatever else fails is reported, and the agent stays.
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryLimit)
+	limitMemory()
 	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -204,6 +198,7 @@ func (a *agent) run(ctx context.Context) {
 		<-ctx.Done()
 	default:
 		a.bootDone()
+		shedMemory()
 		go a.watchHealth(ctx)
 		a.keepUp(ctx, f, in)
 	}

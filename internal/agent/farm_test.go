@@ -393,7 +393,8 @@ func agentBinary(t *testing.T) string {
 
 var build = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binaries, "farmhand")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../sidecar/farmhand")
+	// The provider's executable: that is what the sidecar runs from, and hands to its instances.
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../..")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the agent: %w: %s", err, out)

@@ -36,6 +36,8 @@ type Command struct {
 	Args []string
 	Env  []string // added to the agent's own environment
 	Dir  string
+	// Output gets what a command prints instead of the table's; nil for that. It is written to by one goroutine.
+	Output io.Writer
 }
 
 // ExitError is a command that ended badly.
@@ -81,7 +83,11 @@ func (t *Table) Run(ctx context.Context, name string, args ...string) error {
 // RunCommand runs c to its end. When ctx ends first, the whole process group is killed and ctx's cause returned.
 func (t *Table) RunCommand(ctx context.Context, c Command) error {
 	last := NewLines(errorLines)
-	p, err := t.start(c, io.MultiWriter(t.out, last))
+	out := t.out
+	if c.Output != nil {
+		out = c.Output
+	}
+	p, err := t.start(c, io.MultiWriter(out, last))
 	if err != nil {
 		return err
 	}
