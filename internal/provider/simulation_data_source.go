@@ -28,14 +28,14 @@ var _ datasource.DataSourceWithConfigValidators = (*simulationDataSource)(nil)
 type simulationDataSource struct{}
 
 type simulationModel struct {
-	Role     simulatedRoleModel     `tfsdk:"role"`
-	Policies []simulatedPolicyModel `tfsdk:"policies"`
-	Trace    *simulatedTraceModel   `tfsdk:"trace"`
-	Shape    *simulatedShapeModel   `tfsdk:"shape"`
-	Server   *simulatedServerModel  `tfsdk:"server"`
-	Tick     text                   `tfsdk:"tick"`
-	Seed     types.Int64            `tfsdk:"seed"`
-	Compare  types.Bool             `tfsdk:"compare"`
+	Role     simulatedRoleModel    `tfsdk:"role"`
+	Policies []types.Object        `tfsdk:"policies"`
+	Trace    *simulatedTraceModel  `tfsdk:"trace"`
+	Shape    *simulatedShapeModel  `tfsdk:"shape"`
+	Server   *simulatedServerModel `tfsdk:"server"`
+	Tick     text                  `tfsdk:"tick"`
+	Seed     types.Int64           `tfsdk:"seed"`
+	Compare  types.Bool            `tfsdk:"compare"`
 
 	Target types.String `tfsdk:"target"`
 	simulatedNumbers
@@ -47,17 +47,6 @@ type simulatedRoleModel struct {
 	Max     types.Int64  `tfsdk:"max"`
 	Drain   text         `tfsdk:"drain"`
 	ScaleIn types.String `tfsdk:"scale_in"`
-}
-
-// simulatedPolicyModel has the arguments of farmhand_scaling_policy.
-type simulatedPolicyModel struct {
-	Name      text          `tfsdk:"name"`
-	Metric    types.Object  `tfsdk:"metric"`
-	Target    types.Float64 `tfsdk:"target"`
-	Step      types.List    `tfsdk:"step"`
-	Schedule  types.Object  `tfsdk:"schedule"`
-	Cooldown  text          `tfsdk:"cooldown"`
-	Tolerance types.Float64 `tfsdk:"tolerance"`
 }
 
 type simulatedTraceModel struct {
@@ -112,12 +101,11 @@ func (d *simulationDataSource) ConfigValidators(context.Context) []datasource.Co
 	return []datasource.ConfigValidator{datasourcevalidator.ExactlyOneOf(path.MatchRoot("trace"), path.MatchRoot("shape"))}
 }
 
-func (d *simulationDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+func (d *simulationDataSource) Schema(ctx context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	var o virtual.Options
 	o.SetDefaults()
 	var s trace.Shape
 	s.SetDefaults()
-	p := defaultPolicy()
 	duration := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{Optional: true, CustomType: textType{in: durationNotation}, MarkdownDescription: description}
 	}
@@ -138,45 +126,7 @@ func (d *simulationDataSource) Schema(_ context.Context, _ datasource.SchemaRequ
 		"policies": schema.ListNestedAttribute{
 			Required:            true,
 			MarkdownDescription: "The role's policies, with the arguments of [farmhand_scaling_policy](../resources/scaling_policy.md).",
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"name": schema.StringAttribute{Optional: true, CustomType: textType{in: nameNotation}, MarkdownDescription: "Name, unique in the role. Default: the metric's kind, or `schedule`."},
-				"metric": schema.SingleNestedAttribute{
-					Optional:            true,
-					MarkdownDescription: "What is measured on each server.",
-					Attributes: map[string]schema.Attribute{
-						"load_average": schema.SingleNestedAttribute{
-							Optional:            true,
-							MarkdownDescription: "Load average.",
-							Attributes:          map[string]schema.Attribute{"minutes": schema.Int64Attribute{Optional: true, MarkdownDescription: "`1`, `5` or `15`. Default: `1`."}},
-						},
-						"cpu":    schema.SingleNestedAttribute{Optional: true, MarkdownDescription: "Share of the cores in use, 0 to 1.", Attributes: map[string]schema.Attribute{}},
-						"window": duration("Over which the samples are averaged. Default: `" + p.Metric.Window.String() + "`."),
-					},
-				},
-				"target": number("Value of the metric that the role is kept at."),
-				"step": schema.ListNestedAttribute{
-					Optional:            true,
-					MarkdownDescription: "Bands of the metric and what each adds.",
-					NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-						"from": number("Lower bound, inclusive."),
-						"to":   number("Upper bound, exclusive."),
-						"add":  schema.Int64Attribute{Required: true, MarkdownDescription: "Servers to add, or, negative, to remove."},
-					}},
-				},
-				"schedule": schema.SingleNestedAttribute{
-					Optional:            true,
-					MarkdownDescription: "Moves the envelope for a while.",
-					Attributes: map[string]schema.Attribute{
-						"cron":     schema.StringAttribute{Required: true, MarkdownDescription: "Five fields."},
-						"zone":     schema.StringAttribute{Required: true, MarkdownDescription: "IANA time zone."},
-						"duration": schema.StringAttribute{Required: true, CustomType: textType{in: durationNotation}, MarkdownDescription: "How long it is active."},
-						"min":      schema.Int64Attribute{Optional: true, MarkdownDescription: "Fewest servers meanwhile."},
-						"max":      schema.Int64Attribute{Optional: true, MarkdownDescription: "Most servers meanwhile."},
-					},
-				},
-				"cooldown":  duration("Default: `" + p.Cooldown.String() + "`."),
-				"tolerance": number(fmt.Sprintf("Relative distance from `target` that is left alone. Default: %g.", p.Tolerance)),
-			}},
+			NestedObject:        schema.NestedAttributeObject{Attributes: policyArguments(ctx)},
 		},
 		"trace": schema.SingleNestedAttribute{
 			Optional: true,
@@ -297,16 +247,20 @@ func (m *simulationModel) subject(ctx context.Context, diags *diag.Diagnostics) 
 	s := simulate.Subject{Role: spec.Role{
 		Min: int(m.Role.Min.ValueInt64()), Max: int(m.Role.Max.ValueInt64()), Drain: m.Role.Drain.duration(), ScaleIn: m.Role.ScaleIn.ValueString(),
 	}}
+	var models []scalingPolicyModel
 	for _, p := range m.Policies {
-		as := scalingPolicyModel{Name: p.Name, Metric: p.Metric, Target: p.Target, Step: p.Step, Schedule: p.Schedule, Cooldown: p.Cooldown, Tolerance: p.Tolerance}
-		s.Policies = append(s.Policies, as.spec(ctx, diags))
+		models = append(models, policyModel(ctx, p, diags))
+		s.Policies = append(s.Policies, models[len(models)-1].spec(ctx, diags))
+	}
+	if diags.HasError() {
+		return s
 	}
 	s.SetDefaults()
 	keepZero(&s.Role.Drain, m.Role.Drain)
 	addProblems(diags, below("role", s.Role.Validate()))
 	for i, p := range s.Policies {
-		keepZero(&s.Policies[i].Cooldown, m.Policies[i].Cooldown)
-		if t := m.Policies[i].Tolerance; !t.IsNull() {
+		keepZero(&s.Policies[i].Cooldown, models[i].Cooldown)
+		if t := models[i].Tolerance; !t.IsNull() {
 			s.Policies[i].Tolerance = t.ValueFloat64()
 		}
 		addProblems(diags, below(fmt.Sprintf("policies[%d]", i), p.Validate()))

@@ -83,7 +83,7 @@ func TestTargetOfEveryMetricAndKind(t *testing.T) {
 	}}}
 	steps.SetDefaults()
 	schedule := simulate.Subject{Role: spec.Role{Min: 1, Max: 9}, Policies: []spec.Policy{{
-		Schedule: &spec.Schedule{Cron: "0 8 * * *", Zone: "UTC", Duration: spec.Duration(time.Hour), Min: func() *int { n := 3; return &n }()},
+		Schedule: &spec.Schedule{Cron: "0 8 * * *", Zone: "UTC", Duration: spec.Duration(time.Hour), Min: func() *int { n := 1; return &n }()},
 	}}}
 	schedule.SetDefaults()
 	two := subject(1.4, spec.LoadAverage)
@@ -116,8 +116,9 @@ func TestTargetOfEveryMetricAndKind(t *testing.T) {
 func TestWhatCannotRun(t *testing.T) {
 	for want, change := range map[string]func(*simulate.Request){
 		"min 9 is greater than max 3": func(q *simulate.Request) { q.Role.Min, q.Role.Max = 9, 3 },
-		"two policies are called":     func(q *simulate.Request) { q.Policies = append(q.Policies, q.Policies[0]) },
+		"two policies of the name":    func(q *simulate.Request) { q.Policies = append(q.Policies, q.Policies[0]) },
 		"target":                      func(q *simulate.Request) { q.Policies[0].Target = func() *float64 { v := -1.0; return &v }() },
+		"has no memory to speak of":   func(q *simulate.Request) { q.Policies[0].Metric.Kind = "memory_free" },
 		"tick":                        func(q *simulate.Request) { q.World.Tick = time.Second },
 		"zigzag":                      func(q *simulate.Request) { q.Trace = trace.Shape{Kind: "zigzag"} },
 	} {

@@ -47,13 +47,16 @@ func (s Subject) Validate() error {
 		}
 	}
 	add("role "+s.Role.Name, s.Role.Validate())
-	names := map[string]bool{}
-	for i, p := range s.Policies {
+	for _, p := range s.Policies {
 		add("policy "+p.Name, p.Validate())
-		if names[p.Name] {
-			all = append(all, fmt.Errorf("two policies are called %q: give policy %d another name", p.Name, i+1))
+	}
+	for _, p := range s.Policies {
+		if m := p.Metric; m != nil && m.Kind != spec.LoadAverage && m.Kind != spec.CPU {
+			all = append(all, fmt.Errorf("policy %s: %s is not simulated: a server here has a load and a CPU, and has no memory to speak of, no traffic and nobody to ask. Try the policy out with load_average or cpu, or without this one", p.Name, m.Kind))
 		}
-		names[p.Name] = true
+	}
+	if len(all) == 0 { // what they do together means something only if each is sound
+		add("the policies", spec.ValidatePolicies(s.Role, s.Policies))
 	}
 	return errors.Join(all...)
 }

@@ -58,7 +58,8 @@ func (m module) all() []resource {
 	return all
 }
 
-// roleValues and policyValues are the resources' attributes; see internal/provider. Null is a default.
+// roleValues and policyValues are the resources' attributes; see internal/provider. Null is a default. Policies are read
+// by name, so that a kind that comes to them later is read without a word here.
 type roleValues struct {
 	ID            string         `json:"id"`
 	Farm          string         `json:"farm"`
@@ -71,20 +72,17 @@ type roleValues struct {
 }
 
 type policyValues struct {
-	Role   string `json:"role"`
-	Name   string `json:"name"`
-	Metric *struct {
-		LoadAverage *struct {
-			Minutes int `json:"minutes"`
-		} `json:"load_average"`
-		CPU    *struct{}      `json:"cpu"`
-		Window *spec.Duration `json:"window"`
-	} `json:"metric"`
-	Target    *float64       `json:"target"`
-	Step      []spec.Step    `json:"step"`
-	Schedule  *spec.Schedule `json:"schedule"`
-	Cooldown  *spec.Duration `json:"cooldown"`
-	Tolerance *float64       `json:"tolerance"`
+	role   string
+	values map[string]any // without nulls
+}
+
+func (p *policyValues) UnmarshalJSON(b []byte) error {
+	if err := json.Unmarshal(b, &p.values); err != nil {
+		return err
+	}
+	withoutNulls(p.values)
+	p.role, _ = p.values["role"].(string)
+	return nil
 }
 
 func fromPlan(b []byte, wanted string) (simulate.Subject, error) {
@@ -123,7 +121,7 @@ func fromPlan(b []byte, wanted string) (simulate.Subject, error) {
 			if err := json.Unmarshal(r.Values, &p); err != nil {
 				return s, fmt.Errorf("%s: %w", r.Address, err)
 			}
-			if p.Role == "" {
+			if p.role == "" {
 				return s, fmt.Errorf("%s: its role is known only after apply: give farm and role names that do not depend on other resources", r.Address)
 			}
 			policies = append(policies, p)
@@ -141,16 +139,24 @@ func fromPlan(b []byte, wanted string) (simulate.Subject, error) {
 	s.Role = spec.Role{Farm: r.Farm, Name: r.Name, Min: r.Min, Max: r.Max, Drain: orZero(r.Drain), LaunchTimeout: orZero(r.LaunchTimeout), ScaleIn: r.ScaleIn}
 	var own []policyValues
 	for _, p := range policies {
-		if p.Role == r.Farm+"/"+r.Name {
+		if p.role == r.Farm+"/"+r.Name {
+			policy, err := p.spec()
+			if err != nil {
+				return s, fmt.Errorf("policy %v of role %s: %w", p.values["name"], p.role, err)
+			}
 			own = append(own, p)
-			s.Policies = append(s.Policies, p.spec())
+			s.Policies = append(s.Policies, policy)
 		}
 	}
 	s.SetDefaults()
 	keepZero(&s.Role.Drain, r.Drain)
 	for i, p := range own {
-		keepZero(&s.Policies[i].Cooldown, p.Cooldown)
-		keepZero(&s.Policies[i].Tolerance, p.Tolerance)
+		if p.values["cooldown"] == "0s" {
+			s.Policies[i].Cooldown = 0
+		}
+		if p.values["tolerance"] == 0.0 {
+			s.Policies[i].Tolerance = 0
+		}
 	}
 	return s, nil
 }
@@ -163,15 +169,47 @@ func keepZero[T comparable](field, said *T) {
 	}
 }
 
-func (p policyValues) spec() spec.Policy {
-	out := spec.Policy{Name: p.Name, Target: p.Target, Steps: p.Step, Schedule: p.Schedule, Cooldown: orZero(p.Cooldown), Tolerance: orZero(p.Tolerance)}
-	if m := p.Metric; m != nil {
-		out.Metric = &spec.Metric{Kind: spec.CPU, Window: orZero(m.Window)}
-		if m.LoadAverage != nil {
-			out.Metric.Kind, out.Metric.Minutes = spec.LoadAverage, m.LoadAverage.Minutes
+// spec is the policy as the store would hold it. The two differ in little: the metric's kind is the name of the block
+// that is set, what belongs to a load average stands beside it, and steps are many.
+func (p policyValues) spec() (out spec.Policy, err error) {
+	v := p.values
+	delete(v, "id")
+	delete(v, "role")
+	v["steps"] = v["step"]
+	if m, ok := v["metric"].(map[string]any); ok {
+		for name, block := range m {
+			if settings, isBlock := block.(map[string]any); isBlock {
+				m["kind"] = name
+				if name == spec.LoadAverage {
+					m["minutes"] = settings["minutes"]
+				}
+			}
+		}
+		withoutNulls(m)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return out, err
+	}
+	return out, json.Unmarshal(b, &out)
+}
+
+// withoutNulls removes what is not set.
+func withoutNulls(m map[string]any) {
+	for name, v := range m {
+		switch v := v.(type) {
+		case nil:
+			delete(m, name)
+		case map[string]any:
+			withoutNulls(v)
+		case []any:
+			for _, e := range v {
+				if e, ok := e.(map[string]any); ok {
+					withoutNulls(e)
+				}
+			}
 		}
 	}
-	return out
 }
 
 func orZero[T any](v *T) T {
