@@ -41,6 +41,7 @@ resource "farmhand_role" "r" {
 // TestBadInput is what a person sees who declares what cannot be.
 func TestBadInput(t *testing.T) {
 	w := enter(t)
+	t.Parallel()
 	dir := stateDir(t)
 	cases := []struct {
 		name, farm, subnet, role string

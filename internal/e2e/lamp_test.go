@@ -35,6 +35,7 @@ type lamp struct {
 // TestLamp is the life of one farm: each part finds it as the former one left it.
 func TestLamp(t *testing.T) {
 	w := enter(t)
+	t.Parallel()
 	dir := stateDir(t)
 	l := &lamp{world: w, Farm: w.farm(t, "e2e", subnets[0], dir)}
 	must(t, l.UseExample())
@@ -47,10 +48,11 @@ func TestLamp(t *testing.T) {
 		{"pages come from every web server", l.pages},
 		{"the database keeps an order and memcached counts it", l.orders},
 		{"names follow the farm", l.names},
-		{"a second farm lives beside it", l.secondFarm},
-		{"a killed server is replaced", l.heal},
 		{"it grows under load and the plan stays empty", l.grow},
+		// While the load average of the first farm falls.
+		{"a second farm lives beside it", l.secondFarm},
 		{"it shrinks when the load is gone", l.shrink},
+		{"a killed server is replaced", l.heal},
 		{"a killed sidecar shows in the plan and its instances live on", l.sidecar},
 		{"destroy with a dead sidecar leaves nothing", l.destroy},
 	}
@@ -245,6 +247,29 @@ func (l *lamp) reasons(t *testing.T, role, kind string, after time.Time) func(co
 	}
 }
 
+func (l *lamp) grow(t *testing.T) {
+	start := time.Now()
+	stop := live.Load(t.Context(), l.url, 30)
+	defer stop()
+	eventually(t, "a scale-out of web", l.reasons(t, "web", "scale-out", start))
+	eventually(t, "a third web server", func(ctx context.Context) (bool, string) {
+		instances, err := l.record.Instances(ctx, l.Name, "web")
+		return err == nil && len(instances) >= 3, fmt.Sprintf("%d, %v", len(instances), err)
+	})
+	stop()
+	l.planIsEmpty(t)
+	eventually(t, "web-3 serving", func(ctx context.Context) (bool, string) {
+		page, err := live.Get(ctx, l.url)
+		return err == nil && page.Server == "web-3", fmt.Sprint(page.Server, err)
+	})
+}
+
+func (l *lamp) shrink(t *testing.T) {
+	eventually(t, "web back at its minimum", running(t, l.record, l.Name, "web", 2))
+	eventually(t, "an event on the scale-in", l.reasons(t, "web", "scale-in", time.Time{}))
+	l.planIsEmpty(t)
+}
+
 func (l *lamp) heal(t *testing.T) {
 	before, err := l.engine.Running(t.Context(), l.Name)
 	must(t, err)
@@ -262,29 +287,6 @@ func (l *lamp) heal(t *testing.T) {
 	})
 	t.Logf("served again by a new web-1 %s after the kill", time.Since(killed).Round(100*time.Millisecond))
 	eventually(t, "an event on the launch", l.reasons(t, "web", "launch", killed))
-}
-
-func (l *lamp) grow(t *testing.T) {
-	start := time.Now()
-	stop := live.Load(t.Context(), l.url, 30)
-	defer stop()
-	eventually(t, "a scale-out of web", l.reasons(t, "web", "scale-out", start))
-	eventually(t, "a third web server", func(ctx context.Context) (bool, string) {
-		instances, err := l.record.Instances(ctx, l.Name, "web")
-		return err == nil && len(instances) >= 3, fmt.Sprintf("%d, %v", len(instances), err)
-	})
-	l.planIsEmpty(t)
-	stop()
-	eventually(t, "web-3 serving", func(ctx context.Context) (bool, string) {
-		page, err := live.Get(ctx, l.url)
-		return err == nil && page.Server == "web-3", fmt.Sprint(page.Server, err)
-	})
-}
-
-func (l *lamp) shrink(t *testing.T) {
-	eventually(t, "web back at its minimum", running(t, l.record, l.Name, "web", 2))
-	eventually(t, "an event on the scale-in", l.reasons(t, "web", "scale-in", time.Time{}))
-	l.planIsEmpty(t)
 }
 
 // killSidecar ends it the hard way and waits until its lock is free.
