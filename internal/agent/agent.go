@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/load"
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/measure"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/process"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/resolver"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
@@ -136,6 +137,7 @@ type agent struct {
 	lines *process.Lines // last printed
 	names *resolver.Resolver
 	load  *load.Sampler // nil if the machine cannot be measured
+	asked *measure.Set  // what policies ask for besides
 
 	// Of the goroutine of run.
 	traits     behavior.Traits
@@ -157,6 +159,10 @@ func newAgent(o Options, boot platform.Bootstrap, farm Farm) *agent {
 		o.Log.Warn("no load will be reported", "error", err)
 	} else {
 		a.load = load.New(sources)
+	}
+	a.asked = measure.New(measure.Options{Root: o.Root, Container: inContainer(), Run: a.table.RunCommand})
+	if a.load != nil {
+		a.load.More = a.asked.Values
 	}
 	return a
 }
@@ -186,6 +192,7 @@ func (a *agent) run(ctx context.Context) {
 	go func() { defer close(done); a.send(reporting) }()
 	if a.load != nil {
 		go a.load.Run(ctx)
+		go a.asked.Run(ctx)
 	}
 
 	f := newFollower(ctx, a)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/measure"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -93,6 +94,9 @@ func (f *follower) read(ctx context.Context) (reading, error) {
 	}
 	r := reading{assignment: as}
 	r.Uses, r.ReleaseDir = as.Role.Uses, f.releaseDir
+	if measure.NeedsLog(as.Measures) {
+		r.LogRequests = measure.LogAddress
+	}
 	if r.Topology, r.revision, err = get[state.Topology](ctx, f, state.TopologyKey(farm)); err != nil {
 		return reading{}, err
 	}

@@ -38,6 +38,7 @@ func (a *agent) assign(as state.Assignment) {
 	changed := a.told.assignment.Draining != as.Draining
 	a.told.assignment = as
 	a.mu.Unlock()
+	a.asked.Follow(as.Measures)
 	if a.names != nil {
 		a.names.SetNameserver(as.Nameserver)
 	}
@@ -105,6 +106,7 @@ func (a *agent) reportNow() state.Report {
 	}
 	if a.load != nil {
 		r.Samples = a.load.Samples()
+		r.Unmeasured = a.asked.Problems()
 	}
 	if !r.Serving() {
 		// Whoever waits for it should see what it printed; who has it serving need not carry that along.

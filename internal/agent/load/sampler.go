@@ -31,6 +31,8 @@ type Sources struct {
 // Sampler keeps the samples of the last minute, two seconds apart. Samples may be called concurrently with Run.
 type Sampler struct {
 	sources Sources
+	// More gives further values of a sample, nil for none. Set it before Run.
+	More func() map[string]float64
 
 	mu      sync.Mutex
 	samples []state.Sample
@@ -67,11 +69,15 @@ func (s *Sampler) Run(ctx context.Context) {
 		}
 		nowUsed, cores, cpuErr := s.sources.CPU()
 		if err == nil && usedErr == nil && cpuErr == nil {
-			s.add(state.Sample{
+			sample := state.Sample{
 				At:    now,
 				Load1: avg.one, Load5: avg.five, Load15: avg.fifteen,
 				CPU: share(nowUsed-used, now.Sub(sampled), cores),
-			})
+			}
+			if s.More != nil {
+				sample.Values = s.More()
+			}
+			s.add(sample)
 		}
 		used, usedErr, sampled = nowUsed, cpuErr, now
 	}

@@ -42,11 +42,9 @@ func (b *bandwidth) measure(_ context.Context, now time.Time) (float64, error) {
 		if b.outward {
 			bytes = d.TxBytes
 		}
+		// On the first look at it, and when it was set back, what went over it meanwhile is not known.
 		if rate, err := b.cards[name].rate(float64(bytes), now, ""); err == nil {
 			total, counted = total+rate, true
-		} else if b.cards[name].known {
-			// The first look at it, or it was set back: what went over it meanwhile is not known.
-			continue
 		}
 	}
 	for name := range b.cards {

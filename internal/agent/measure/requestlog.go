@@ -74,11 +74,7 @@ func (l *requestLog) receive(conn net.PacketConn) {
 	}
 }
 
-// LogFormat is haproxy's, for what parseRequest reads: the server, how the session ended, and the milliseconds spent
-// in the queue, for the connection, until the answer began, and in all.
-const LogFormat = "farmhand %s %ts %Tw %Tc %Tr %Ta"
-
-// parseRequest gives the time from when the balancer had the request until the server's answer began: how long the
+// parseRequest reads a line in the format behavior.RequestLog. It gives the time from when the balancer had the request until the server's answer began: how long the
 // client takes to read it is not the servers' doing. A request that got no answer counts with all the time that it
 // took; one that its client gave up on does not count, unless it was waiting for an answer.
 func parseRequest(line string) (server string, ms int64, ok bool) {
