@@ -86,6 +86,10 @@ func TestTargetOfEveryMetricAndKind(t *testing.T) {
 		Schedule: &spec.Schedule{Cron: "0 8 * * *", Zone: "UTC", Duration: spec.Duration(time.Hour), Min: func() *int { n := 1; return &n }()},
 	}}}
 	schedule.SetDefaults()
+	threshold := simulate.Subject{Role: spec.Role{Min: 1, Max: 9}, Policies: []spec.Policy{{
+		Metric: &spec.Metric{Kind: spec.LoadAverage}, Threshold: &spec.Threshold{Lower: from(0.4), Upper: from(1.5)},
+	}}}
+	threshold.SetDefaults()
 	two := subject(1.4, spec.LoadAverage)
 	two.Policies = append(two.Policies, subject(0.5, spec.CPU).Policies...)
 	for name, c := range map[string]struct {
@@ -98,6 +102,7 @@ func TestTargetOfEveryMetricAndKind(t *testing.T) {
 		"cpu":              {subject(0.7, spec.CPU), "cpu 0.7", 0},
 		"steps":            {steps, "cpu 0.7", 0},
 		"schedules":        {schedule, "1-minute load average 2", 0},
+		"threshold":        {threshold, "1-minute load average 1.5", 0},
 		"the least counts": {two, "cpu 0.5", 60},
 	} {
 		t.Run(name, func(t *testing.T) {

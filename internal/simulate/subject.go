@@ -93,19 +93,27 @@ func (s Subject) aim(o world.Options) aim {
 
 // levelOf is the value of the policy's metric above which it wants more servers.
 func levelOf(p spec.Policy) (float64, bool) {
-	if p.Metric == nil {
-		return 0, false
-	}
-	if p.Target != nil {
-		return *p.Target, true
-	}
-	level, found := 0.0, false
-	for _, s := range p.Steps {
-		if s.Add > 0 && s.From != nil && (!found || *s.From < level) {
-			level, found = *s.From, true
+	switch p.Kind() {
+	case spec.KindTarget:
+		if p.Target != nil {
+			return *p.Target, true
 		}
+	case spec.KindStep:
+		level, found := 0.0, false
+		for _, s := range p.Steps {
+			if s.Add > 0 && s.From != nil && (!found || *s.From < level) {
+				level, found = *s.From, true
+			}
+		}
+		return level, found && level > 0
+	case spec.KindThreshold:
+		if p.Threshold.Upper != nil && p.Threshold.UpperIncrement > 0 {
+			return *p.Threshold.Upper, true
+		}
+	case spec.KindForecast:
+		return p.Forecast.Target, true
 	}
-	return level, found && level > 0
+	return 0, false // schedules have none, and a backlog is no load
 }
 
 func (a aim) String() string {
