@@ -89,7 +89,13 @@ type Input struct {
 	Uses []string
 	// ReleaseDir is the unpacked application release; empty for none.
 	ReleaseDir string
+	// LogRequests is where a balancer logs its requests to (host:port, UDP), "" for nowhere; see RequestLog.
+	LogRequests string
 }
+
+// RequestLog is the format of a logged request, in haproxy's notation: the server, how the session ended, and the
+// milliseconds spent in the queue, for the connection, until the answer began, and in all.
+const RequestLog = "farmhand %s %ts %Tw %Tc %Tr %Ta"
 
 // Runner is called by the agent from one goroutine, except Check, which may run beside the others.
 type Runner interface {

@@ -13,6 +13,9 @@ type Report struct {
 	Checks  []Check  `json:"checks,omitempty"`
 	Samples []Sample `json:"samples,omitempty"` // oldest first, the last minute or two
 
+	// Unmeasured says, by the keys of the assignment's Measures, why the last try gave no value.
+	Unmeasured map[string]string `json:"unmeasured,omitempty"`
+
 	// Applied is the store revision of the topology that the behavior last took over, and
 	// ApplyError why a later one was refused (it goes on serving on the former).
 	Applied    int64  `json:"applied"`
@@ -43,6 +46,8 @@ type Sample struct {
 	Load5  float64   `json:"load5"`
 	Load15 float64   `json:"load15"`
 	CPU    float64   `json:"cpu"` // share of the instance's cores in use since the former sample, 0..1
+	// Values are what the assignment's Measures ask for besides, by their keys; what could not be measured is missing.
+	Values map[string]float64 `json:"v,omitempty"`
 }
 
 // Serving tells whether the boot is done and every check passes.

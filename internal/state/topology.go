@@ -40,4 +40,6 @@ type Assignment struct {
 	Application *spec.Application `json:"application,omitempty"`
 	// Draining tells the agent that its instance is leaving: it fails its readiness and finishes what it has.
 	Draining bool `json:"draining,omitempty"`
+	// Measures are what policies ask this instance for, besides load and CPU; by key.
+	Measures []Asked `json:"measures,omitempty"`
 }

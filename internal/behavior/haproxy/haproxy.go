@@ -30,6 +30,7 @@ func (Behavior) Traits() behavior.Traits {
 			{Name: "balance", Default: "roundrobin", Description: "How requests are spread: roundrobin, leastconn or random."},
 			{Name: "max_connections", Default: "2000", Description: "Connections open at once; more wait in the kernel's queue."},
 			{Name: "server_timeout", Default: "30s", Description: "How long a server may take to answer."},
+			{Name: "server_connections", Default: "0", Description: "Requests sent to each server at once; more wait at the balancer, at most 5 s, and are its `queue_depth`. 0: any number."},
 		},
 		Packages: []string{"haproxy"},
 	}
@@ -44,6 +45,7 @@ func (b Behavior) Validate(role spec.Role) []spec.Problem {
 	problems := t.CheckNames(role)
 	problems = append(problems, t.CheckOneOf(role, "balance", "roundrobin", "leastconn", "random")...)
 	problems = append(problems, t.CheckInt(role, "max_connections", 10, 1_000_000)...)
+	problems = append(problems, t.CheckInt(role, "server_connections", 0, 1_000_000)...)
 	problems = append(problems, t.CheckPattern(role, "server_timeout", timeout, "a time such as 30s")...)
 	if len(role.Uses) == 0 {
 		problems = append(problems, spec.Problem{

@@ -27,6 +27,10 @@ type settings struct {
 	MaxConnections int
 	Balance        string
 	ServerTimeout  string
+	// ServerConnections at once to each server, 0 for any number; more wait here for queue_depth to count.
+	ServerConnections int
+	LogRequests       string // address, "" for none
+	RequestLog        string
 	// Pools are the servers by health path, in the order of the roles used. One pool is checked where it is used;
 	// with several, haproxy checks each in a backend of its own, for a backend asks one path only.
 	Pools []pool
@@ -54,6 +58,10 @@ func render(in behavior.Instance, input behavior.Input, socket string) (config [
 		MaxConnections: t.Int(role, "max_connections"),
 		Balance:        t.Value(role, "balance"),
 		ServerTimeout:  t.Value(role, "server_timeout"),
+
+		ServerConnections: t.Int(role, "server_connections"),
+		LogRequests:       input.LogRequests,
+		RequestLog:        behavior.RequestLog,
 	}
 	if s.Pools, err = pools(in, input); err != nil {
 		return nil, "", err
