@@ -15,6 +15,14 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/packages"
 )
 
+// checker makes MariaDB say whether it would take the file $1. It has no checker of its own; to print all its options
+// with their values it reads the file. It refuses an option that it does not know, and of a value that it cannot read
+// it only complains, with status 0.
+const checker = `said=$(mariadbd --defaults-file="$1" --verbose --help 2>&1 >/dev/null); status=$?
+case $said in *"[ERROR]"*) status=1;; esac
+[ $status -eq 0 ] || printf '%s\n' "$said"
+exit $status`
+
 // quietly runs its name with its arguments and passes on what that printed if it failed: of forty lines in the boot
 // log, forty would be how to get in touch with MariaDB.
 const quietly = `said=$("$0" "$@" 2>&1) && exit 0; status=$?; printf '%s\n' "$said"; exit $status`
@@ -53,8 +61,7 @@ func newRunner(in behavior.Instance) *runner {
 		Path: filepath.Join(in.Root, "etc/farmhand/my.cnf"),
 		Mode: 0o644, // read by the server's user, and holds no secret
 		Test: func(ctx context.Context, path string) error {
-			// It has no checker; printing its help, it reads the file and refuses an option that it does not know.
-			return in.Run.Run(ctx, "sh", "-c", `exec mariadbd --defaults-file="$1" --help >/dev/null`, "sh", path)
+			return in.Run.Run(ctx, "sh", "-c", checker, "sh", path)
 		},
 	}
 	return r
