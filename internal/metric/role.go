@@ -30,7 +30,7 @@ func OfRole(now time.Time, m spec.Metric, instances []engine.Instance, warm func
 		}
 	}
 	if len(windows) == 0 {
-		measure.Problem = silent(now, asked)
+		measure.Problem = silent(now, m.Key(), asked)
 		return measure
 	}
 	measure.Servers = len(windows)
@@ -38,7 +38,11 @@ func OfRole(now time.Time, m spec.Metric, instances []engine.Instance, warm func
 	for _, w := range windows {
 		measure.Samples = min(measure.Samples, len(w))
 		measure.Age = max(measure.Age, now.Sub(w[0].at))
-		measure.Value += mean(w) / float64(len(windows))
+		measure.Value += statistic(m.Statistic, w) / float64(len(windows))
+	}
+	if !averaged(m) {
+		measure.Floor, measure.Peak = measure.Value, measure.Value
+		return measure
 	}
 	// The k-th newest samples of all servers make the role's k-th newest mean: agents sample in the same rhythm, not at
 	// the same instant.
@@ -76,9 +80,14 @@ func members(instances []engine.Instance, warm func(engine.Instance) bool) []*en
 	return running
 }
 
-// silent says why there is no measurement, by the server that was heard last.
-func silent(now time.Time, asked []*engine.Instance) string {
+// silent says why there is no measurement: what a server says of its own, or by the one that was heard last.
+func silent(now time.Time, key string, asked []*engine.Instance) string {
 	var last time.Time
+	for _, in := range asked {
+		if in.Report != nil && in.Report.Unmeasured[key] != "" {
+			return in.Name() + ": " + in.Report.Unmeasured[key]
+		}
+	}
 	for _, in := range asked {
 		if in.Report != nil && in.Report.At.After(last) {
 			last = in.Report.At
@@ -112,16 +121,20 @@ type point struct {
 
 // window is what counts of a report's samples, newest first.
 func window(now time.Time, m spec.Metric, r *state.Report) []point {
+	return windowOf(now, m.Window.Std(), r, func(s state.Sample) (float64, bool) { return value(m, s) })
+}
+
+func windowOf(now time.Time, long time.Duration, r *state.Report, value func(state.Sample) (float64, bool)) []point {
 	if r == nil {
 		return nil
 	}
-	from, to := now.Add(-m.Window.Std()), now.Add(skew)
+	from, to := now.Add(-long), now.Add(skew)
 	w := make([]point, 0, min(len(r.Samples), usual))
 	for _, s := range r.Samples {
 		if s.At.Before(from) || s.At.After(to) {
 			continue
 		}
-		if v, ok := value(m, s); ok {
+		if v, ok := value(s); ok {
 			w = append(w, point{s.At, v})
 		}
 	}

@@ -26,7 +26,21 @@ func value(m spec.Metric, s state.Sample) (v float64, ok bool) {
 		}
 		return v, plausible(v) && v <= mostTasks
 	}
-	return 0, false
+	return stored(m, m.Key(), s)
+}
+
+// stored takes what the agent was asked for out of a sample, by its key.
+func stored(m spec.Metric, key string, s state.Sample) (v float64, ok bool) {
+	if v, ok = s.Values[key]; !ok {
+		return 0, false
+	}
+	switch m.Kind {
+	case spec.MemoryUsed:
+		return 1 - v, plausible(v) && v <= 1
+	case spec.MemoryFree, spec.BusyWorkers:
+		return v, plausible(v) && v <= 1
+	}
+	return v, plausible(v)
 }
 
 const (
