@@ -142,7 +142,10 @@ type Account struct {
 	Votes   []Vote   `json:"votes"`
 	Clamps  []string `json:"clamps,omitempty"` // what changed the number after the votes, in order
 	Desired int      `json:"desired"`
-	Reason  string   `json:"reason"` // of the number, or of there being no change
+	// Reversals of direction within the last hour, and how many the role may have.
+	Reversals int    `json:"reversals,omitempty"`
+	Budget    int    `json:"reversals_allowed,omitempty"`
+	Reason    string `json:"reason"` // of the number, or of there being no change
 }
 
 // Vote is one policy's wish.

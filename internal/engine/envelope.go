@@ -24,17 +24,27 @@ func (p *pass) envelope() {
 			continue
 		}
 		v.Reason = "active until " + until.Format("Mon 2 Jan 15:04 MST")
-		if s.Min != nil {
-			if n := min(*s.Min, r.Max); n > a.Min {
+		lowest, highest := s.Bounds()
+		if lowest != nil {
+			if n := min(*lowest, r.Max); n > a.Min {
 				a.Min, p.minBy = n, policy.Spec.Name
 			}
-			v.Reason += fmt.Sprintf(", min %d", *s.Min)
 		}
-		if s.Max != nil {
-			if n := max(*s.Max, r.Min); n < a.Max {
+		if highest != nil {
+			if n := max(*highest, r.Min); n < a.Max {
 				a.Max, p.maxBy = n, policy.Spec.Name
 			}
-			v.Reason += fmt.Sprintf(", max %d", *s.Max)
+		}
+		switch {
+		case s.Exact != nil:
+			v.Reason += fmt.Sprintf(", exactly %d", *s.Exact)
+		default:
+			if s.Min != nil {
+				v.Reason += fmt.Sprintf(", min %d", *s.Min)
+			}
+			if s.Max != nil {
+				v.Reason += fmt.Sprintf(", max %d", *s.Max)
+			}
 		}
 		a.Votes = append(a.Votes, v)
 	}

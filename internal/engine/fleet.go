@@ -44,6 +44,7 @@ func (p *pass) keepFleet() {
 	for up > desired {
 		v := p.victim()
 		if v == nil {
+			p.hold("kept", warning, fmt.Sprintf("role %s is to have %s and keeps %d: the others are protected", p.role.Spec.Name, servers(desired), up), nil)
 			break
 		}
 		p.leave(v, p.whyVictim(v, desired))
@@ -58,6 +59,10 @@ func (p *pass) launch(n, missing int, rollout bool) {
 	for i := range n {
 		index := p.freeIndex(taken)
 		taken[index] = true
+		if s := p.strayAt(index); s != nil {
+			p.hold("stray:"+s.Name, warning, fmt.Sprintf("%s is not launched before machine %s, which has its name and which no record knows, is absent: it may still write to its data", s.Name, s.ID), nil)
+			break
+		}
 		reason := p.account.Reason
 		if i < missing-grown {
 			reason = p.reasonToReplace(rollout)

@@ -222,17 +222,3 @@ func (p *pass) replaced() {
 
 // trial is how long a replacement takes to come up and to show its own health.
 func (p *pass) trial() time.Duration { return p.bootTime() + p.role.Spec.HealthCheck.Grace.Std() }
-
-// bootTime is the longest that one of the role's servers took to serve; the launch timeout while none has.
-func (p *pass) bootTime() time.Duration {
-	var longest time.Duration
-	for i := range p.members {
-		if m := &p.members[i]; !m.ServedAt.IsZero() {
-			longest = max(longest, m.ServedAt.Sub(m.Created))
-		}
-	}
-	if longest == 0 {
-		return p.role.Spec.LaunchTimeout.Std()
-	}
-	return longest
-}

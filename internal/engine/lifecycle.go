@@ -59,6 +59,7 @@ func (p *pass) come(m *member) {
 		d.Phase = state.Running
 		p.decide(d)
 		p.launchSucceeded(m)
+		p.booted(age)
 	case m.Machine != nil && m.Machine.Stopped:
 		p.fail(m, state.Failure{Step: p.stepOf(m), Error: "its machine stopped: " + orElse(m.Machine.Exit, "no reason given"), Log: logOf(m)})
 	case m.Machine != nil && m.Machine.Ending:

@@ -65,6 +65,14 @@ func notAfter(now time.Time, m state.Memory) state.Memory {
 			*t = now
 		}
 	}
+	if slices.ContainsFunc(m.Reversals, now.Before) {
+		m.Reversals = slices.Clone(m.Reversals)
+		for i := range m.Reversals {
+			if now.Before(m.Reversals[i]) {
+				m.Reversals[i] = now
+			}
+		}
+	}
 	if latest := now.Add(lastRetry); m.RetryAt.After(latest) {
 		m.RetryAt = latest
 	}

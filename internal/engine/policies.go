@@ -23,19 +23,27 @@ type wish struct {
 // wishes asks every policy with a metric, in the order of their names. Schedules move the envelope instead; see envelope.
 func (p *pass) wishes(base int) []*wish {
 	var all []*wish
+	p.memory.Spells = nil
 	for _, policy := range p.policies() {
-		if policy.Spec.Metric == nil {
+		if !policy.Spec.Votes() {
 			continue
 		}
 		w := &wish{policy: policy}
 		w.vote = Vote{Policy: policy.Spec.Name, Kind: policy.Spec.Kind(), Want: base, Value: policy.Measure.Value, Age: brief(policy.Measure.Age)}
 		if p.measured(w) {
 			switch w.vote.Kind {
-			case "target":
+			case spec.KindTarget:
 				p.target(w, base)
-			case "step":
+			case spec.KindStep:
 				p.steps(w, base)
+			case spec.KindThreshold:
+				p.threshold(w, base)
+			case spec.KindQueue:
+				p.queue(w, base)
 			}
+			p.stabilize(w, base)
+		} else {
+			p.keepSpells(w.vote.Policy)
 		}
 		w.vote.Want = min(max(w.vote.Want, 0), spec.MaxServers)
 		all = append(all, w)
@@ -67,7 +75,7 @@ func (p *pass) measured(w *wish) bool {
 			p.hold("unmeasured:"+v.Policy, warning, fmt.Sprintf("policy %s of role %s cannot vote: %s; nothing is removed meanwhile, and other policies may still add", v.Policy, p.role.Spec.Name, v.Reason), nil)
 		}
 		return false
-	case m.Servers == 0 || m.Samples < minSamples:
+	case m.Servers == 0 && w.vote.Kind != spec.KindQueue || m.Samples < minSamples: // what waits is known at no server, too
 		v.Abstain, v.Blocks = true, true
 		v.Reason = fmt.Sprintf("%s is not known yet: %s of %s", what, plural(m.Samples, "sample"), servers(m.Servers))
 		return false

@@ -13,7 +13,7 @@ import (
 // up with (also because that may hold secrets, and a record must not), and of reports what measures already tell. It
 // shares with the View what it leaves alone. The role must be in the View.
 func Reduce(view View, name string) View {
-	r := View{Now: view.Now, Farm: spec.Farm{Name: view.Farm.Name}, Deleting: view.Deleting,
+	r := View{Now: view.Now, Farm: spec.Farm{Name: view.Farm.Name, Tick: view.Farm.Tick}, Deleting: view.Deleting,
 		MachinesListed: view.MachinesListed, Listening: view.Listening, Elsewhere: view.Elsewhere}
 	for i := range view.Roles {
 		role := &view.Roles[i]
@@ -51,7 +51,7 @@ func reduceRole(r Role) Role {
 	}
 	r.Instances = slices.Clone(r.Instances)
 	for i := range r.Instances {
-		reduceInstance(&r.Instances[i])
+		reduceInstance(&r.Instances[i], s.ScaleIn == spec.ScaleInLeastBusy)
 	}
 	return r
 }
@@ -59,7 +59,7 @@ func reduceRole(r Role) Role {
 // noNumber stands for what JSON cannot write: a negative measurement is believed as little.
 const noNumber = -1
 
-func reduceInstance(in *Instance) {
+func reduceInstance(in *Instance, leastBusy bool) {
 	in.Address, in.Volume = "", ""
 	leaves := in.Phase == state.Draining || in.Phase == state.Terminating
 	if !leaves {
@@ -73,7 +73,8 @@ func reduceInstance(in *Instance) {
 	if in.Report == nil {
 		return
 	}
-	r := state.Report{At: in.Report.At, Boot: in.Report.Boot, Checks: in.Report.Checks}
+	r := *in.Report
+	r.Instance, r.Token, r.Version, r.Samples, r.Applied, r.ApplyError = "", "", "", nil, 0, ""
 	if in.Phase == state.Running || leaves {
 		r.Boot.Log = nil
 		r.Checks = nil
@@ -82,6 +83,9 @@ func reduceInstance(in *Instance) {
 				r.Checks = append(r.Checks, c)
 			}
 		}
+	}
+	if n := len(in.Report.Samples); leastBusy && n > 0 {
+		r.Samples = in.Report.Samples[n-1:]
 	}
 	in.Report = &r
 }

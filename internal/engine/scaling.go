@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
 // Pace of scaling.
@@ -29,7 +32,7 @@ func (p *pass) size() {
 	}
 	p.envelope()
 	current := p.memory.Desired
-	if current == 0 { // the first decision, or one whose memory is lost: what is there is what was wanted
+	if current == 0 && !p.memory.Sized { // the first decision, or one whose memory is lost: what is there is what was wanted
 		current = p.count(serving, sick, coming)
 	}
 	// What was wanted before is brought into the envelope first, so that votes are about what may be.
@@ -52,12 +55,15 @@ func (p *pass) vote(base int) (n int, reason string) {
 		return p.withoutPolicies(base)
 	}
 	var out, in *wish
-	allLower, voted := true, false
+	allLower, voted, most := true, false, base
 	for _, w := range wishes {
 		if !w.vote.Abstain {
 			voted = true
-			if w.vote.Want > base && (out == nil || w.vote.Want > out.vote.Want) {
-				out = w
+			if w.vote.Want > base {
+				// Each within its own pace: a hasty policy that is held back must not hide a slower one that is not.
+				if n, _ := p.paced(w, base); out == nil || n > most || n == most && w.vote.Want > out.vote.Want {
+					out, most = w, n
+				}
 			}
 			if w.vote.Want >= base {
 				allLower = false
@@ -82,52 +88,50 @@ func (p *pass) vote(base int) (n int, reason string) {
 // grow adds servers, at once and as many as are wanted, within the envelope and the pace.
 func (p *pass) grow(base int, w *wish) (int, string) {
 	a := &p.account
-	n := w.vote.Want
-	if n > a.Max {
-		a.Clamps = append(a.Clamps, fmt.Sprintf("policy %s wants %s, max %d allows no more", w.vote.Policy, servers(n), a.Max))
-		n = a.Max
+	n, clamps := p.paced(w, base)
+	a.Clamps = append(a.Clamps, clamps...)
+	if n <= base {
+		return base, fmt.Sprintf("%s, but role %s stays at %d: %s", w.vote.Reason, p.role.Spec.Name, base, a.Clamps[len(a.Clamps)-1])
+	}
+	p.memory.GrownBy, p.memory.GrownValue = w.vote.Policy, w.level
+	p.endSpells(w.vote.Policy)
+	return n, w.vote.Reason
+}
+
+// paced is how many servers a policy that wants more than base gets now, and what keeps it from getting all.
+func (p *pass) paced(w *wish, base int) (n int, clamps []string) {
+	if n = w.vote.Want; n > p.account.Max {
+		clamps = append(clamps, fmt.Sprintf("policy %s wants %s, max %d allows no more", w.vote.Policy, servers(n), p.account.Max))
+		n = p.account.Max
+	}
+	if atMost, per, ok := w.policy.Spec.ScaleOut.Limit(); ok {
+		if limit := base + max(0, atMost-p.changed(per.Std(), state.Out)); n > limit {
+			clamps = append(clamps, fmt.Sprintf("policy %s wants %s; it adds at most %d within %s", w.vote.Policy, servers(n), atMost, per))
+			n = limit
+		}
+		return n, clamps
 	}
 	from := base
 	if p.since(p.memory.BurstSince) < burstPeriod {
 		from = min(base, p.memory.BurstFrom)
 	}
 	if limit := from + max(burstServers, from); n > limit {
-		a.Clamps = append(a.Clamps, fmt.Sprintf("policy %s wants %s; within %s no more than %d are added to %d", w.vote.Policy, servers(n), brief(burstPeriod), limit-from, from))
+		clamps = append(clamps, fmt.Sprintf("policy %s wants %s; within %s no more than %d are added to %d", w.vote.Policy, servers(n), brief(burstPeriod), limit-from, from))
 		n = limit
 	}
-	if n <= base {
-		return base, fmt.Sprintf("%s, but role %s stays at %d: %s", w.vote.Reason, p.role.Spec.Name, base, a.Clamps[len(a.Clamps)-1])
-	}
-	p.memory.GrownBy, p.memory.GrownValue = w.vote.Policy, w.level
-	return n, w.vote.Reason
+	return n, clamps
 }
 
-// shrink removes one server, after everybody has wanted it for the whole of the longest cooldown.
+// shrink removes servers once everybody has wanted it for long enough: one, unless all of the policies that want it
+// have a pace that says more. Never more than the most careful of them wants.
 func (p *pass) shrink(base int, w *wish, wishes []*wish) (int, string) {
 	a := &p.account
-	wait := p.stabilisation(wishes)
-	changed := p.memory.LastScaleIn
-	if p.memory.LastScaleOut.After(changed) {
-		changed = p.memory.LastScaleOut
-	}
-	var why string
-	switch {
-	case base <= a.Min:
-		why = fmt.Sprintf("min is %d%s", a.Min, by(p.minBy))
-	case !p.view.MachinesListed:
-		why = "the platform could not be asked what it holds"
-	case p.count(coming) > 0:
-		why = fmt.Sprintf("%s still coming up", are(p.count(coming), "server"))
-	case p.chosen() > 0:
-		why = fmt.Sprintf("%s being replaced", are(p.chosen(), "server"))
-	case p.count(leaving) > 0:
-		why = fmt.Sprintf("%s still leaving", are(p.count(leaving), "server"))
-	case !changed.IsZero() && p.since(changed) < wait:
-		why = fmt.Sprintf("its number changed %s ago, and must rest for %s", brief(p.since(changed)), brief(wait))
-	case p.since(p.memory.LowSince) < wait:
-		why = fmt.Sprintf("this must last for %s, and has for %s", brief(wait), brief(p.since(p.memory.LowSince)))
-	default:
-		return base - 1, w.vote.Reason
+	n, why := p.fewer(base, w.vote.Want, wishes)
+	if why == "" {
+		for _, each := range wishes {
+			p.endSpells(each.vote.Policy)
+		}
+		return n, w.vote.Reason
 	}
 	if base > a.Min {
 		a.Clamps = append(a.Clamps, "no server is removed now: "+why)
@@ -135,15 +139,74 @@ func (p *pass) shrink(base int, w *wish, wishes []*wish) (int, string) {
 	return base, fmt.Sprintf("%s; role %s stays at %d: %s", w.vote.Reason, p.role.Spec.Name, base, why)
 }
 
-// stabilisation is how long all must have wanted fewer, and how long after a change of size.
-func (p *pass) stabilisation(wishes []*wish) time.Duration {
-	longest := minStabilisation
+// fewer is down to how many servers the role may go now, or why not.
+func (p *pass) fewer(base, want int, wishes []*wish) (n int, why string) {
+	rest, wait := p.stabilisation(wishes)
+	grown := p.memory.LastScaleOut
+	atMost, limited := p.mayRemove(wishes)
+	removable, kept := p.removable()
+	switch {
+	case base <= p.account.Min:
+		return base, fmt.Sprintf("min is %d%s", p.account.Min, by(p.minBy))
+	case !p.view.MachinesListed:
+		return base, "the platform could not be asked what it holds"
+	case p.count(coming) > 0:
+		return base, fmt.Sprintf("%s still coming up", are(p.count(coming), "server"))
+	case p.chosen() > 0:
+		return base, fmt.Sprintf("%s being replaced", are(p.chosen(), "server"))
+	case p.count(leaving) > 0:
+		return base, fmt.Sprintf("%s still leaving", are(p.count(leaving), "server"))
+	case !grown.IsZero() && p.since(grown) < rest:
+		return base, fmt.Sprintf("its number changed %s ago, and must rest for %s", brief(p.since(grown)), brief(rest))
+	case atMost < 1:
+		return base, limited
+	case p.since(p.memory.LowSince) < wait:
+		return base, fmt.Sprintf("this must last for %s, and has for %s", brief(wait), brief(p.since(p.memory.LowSince)))
+	case removable < 1:
+		return base, kept
+	}
+	if why := p.outOfReversals(); why != "" {
+		return base, why
+	}
+	return max(want, base-atMost, base-removable, p.account.Min), ""
+}
+
+// stabilisation is how long the role rests after it has grown, and how long all must have wanted fewer.
+func (p *pass) stabilisation(wishes []*wish) (rest, wait time.Duration) {
+	rest, wait = minStabilisation, minStabilisation
 	for _, w := range wishes {
 		if !w.vote.Abstain {
-			longest = max(longest, w.policy.Spec.Cooldown.Std())
+			rest = max(rest, w.policy.Spec.Cooldown.Std())
+			usual := w.policy.Spec.Cooldown
+			if w.policy.Spec.Threshold != nil {
+				usual = 0 // its breach has lasted before it wants anything
+			}
+			wait = max(wait, w.policy.Spec.ScaleIn.Window(usual).Std())
 		}
 	}
-	return longest
+	return rest, wait
+}
+
+// mayRemove is how many servers all policies' paces allow to remove now, and what forbids it if none.
+func (p *pass) mayRemove(wishes []*wish) (atMost int, why string) {
+	atMost = spec.MaxServers
+	for _, w := range wishes {
+		if w.vote.Abstain {
+			continue
+		}
+		may, this := 1, ""
+		if most, per, ok := w.policy.Spec.ScaleIn.Limit(); ok {
+			may = most - p.changed(per.Std(), state.In)
+			this = fmt.Sprintf("policy %s removes at most %d within %s", w.vote.Policy, most, per)
+		} else if rest := max(minStabilisation, w.policy.Spec.Cooldown.Std()); !p.memory.LastScaleIn.IsZero() && p.since(p.memory.LastScaleIn) < rest {
+			may = 0
+			this = fmt.Sprintf("its number changed %s ago, and must rest for %s", brief(p.since(p.memory.LastScaleIn)), brief(rest))
+		}
+		if may < atMost {
+			atMost, why = may, this
+		}
+	}
+	return atMost, why
 }
 
 // minStabilisation: samples of the last server's work are out of every window by then.
@@ -157,6 +220,9 @@ func (p *pass) withoutPolicies(base int) (int, string) {
 	}
 	if p.since(p.memory.LowSince) < idleHold {
 		return base, fmt.Sprintf("no policy asks for more than min %d; role %s stays at %d for %s more, should one come", p.account.Min, p.role.Spec.Name, base, brief(idleHold-p.since(p.memory.LowSince)))
+	}
+	if why := p.outOfReversals(); why != "" {
+		return base, fmt.Sprintf("no policy asks for more than min %d; role %s stays at %d: %s", p.account.Min, p.role.Spec.Name, base, why)
 	}
 	return p.account.Min, fmt.Sprintf("no policy asks for more than min %d", p.account.Min)
 }
@@ -173,7 +239,12 @@ func (p *pass) watchLow(low bool) {
 
 // remember keeps the number, and says when it changed.
 func (p *pass) remember(current, n int) {
-	first := p.role.Memory.Desired == 0
+	first := p.role.Memory.Desired == 0 && !p.role.Memory.Sized
+	p.memory.Sized = true
+	if !first {
+		p.turn(n - current)
+	}
+	p.account.Reversals, p.account.Budget = p.reversals(), p.budget()
 	if n > current {
 		if p.since(p.memory.BurstSince) >= burstPeriod {
 			p.memory.BurstSince, p.memory.BurstFrom = p.now, current

@@ -33,16 +33,16 @@ func (p *pass) steps(w *wish, base int) {
 	case m.Servers < m.Expected:
 		v.Reason = fmt.Sprintf("%s is known of %d of %s only: nothing is removed on that", what, m.Servers, servers(m.Expected))
 	case high != nil && high.Add < 0:
-		bearing := max(p.shares(), m.Servers)
-		fewer := max(1, base-1)
-		predicted := m.Peak * float64(bearing) / float64(fewer)
-		if next := band(policy.Steps, predicted*(1+calmMargin)); next != nil && next.Add > 0 {
+		adds := func(each float64) bool {
+			next := band(policy.Steps, each)
+			return next != nil && next.Add > 0
+		}
+		if v.Want = p.foresee(w, base, base+high.Add, adds); v.Want == base {
 			v.Reason = fmt.Sprintf("%s %s is in the band %s that removes %d, but with one fewer it would be %s, where servers are added",
-				what, amount(metric, m.Peak), bounds(metric, high), -high.Add, amount(metric, predicted))
+				what, amount(metric, m.Peak), bounds(metric, high), -high.Add, amount(metric, p.spread(w, base-1)))
 			return
 		}
-		v.Want = base + high.Add
-		v.Reason = fmt.Sprintf("%s %s over %s is in the band %s: %d fewer", what, amount(metric, m.Peak), servers(bearing), bounds(metric, high), -high.Add)
+		v.Reason = fmt.Sprintf("%s %s over %s is in the band %s: %d fewer", what, amount(metric, m.Peak), servers(max(p.shares(), m.Servers)), bounds(metric, high), base-v.Want)
 	case low == nil && high == nil:
 		v.Abstain = true
 		v.Reason = fmt.Sprintf("%s %s is in none of its bands: no vote", what, amount(metric, m.Value))

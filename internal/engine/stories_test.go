@@ -23,7 +23,13 @@ import (
 //	policy web load target=1.5 metric=load|cpu [cooldown=60s]
 //	policy web load metric=load steps=(3..5:+1, 5..:+2)
 //	policy web day cron="0 8 * * *" zone=Europe/Paris duration=10h [min=4 max=6]
+//	policy web trigger metric=load threshold=(0.5,2,1m,-1,+1)
+//	policy web jobs queue=(100[,45m])                  the whole role's backlog, see backlog
+//	policy web night days=(fri,sat) between=(22:00,06:00) zone=Europe/Paris exact=2
+//	... out=(30s[,2,1m]) in=(5m[,2,1m])                window and rate of the policy's directions
 //	no-policy web load          forget it
+//	backlog web 500|unknown     what waits for the role
+//	protect web-2               it is not to leave
 //	load web 6                  the role's load, divided over who serves; cpu alike
 //	tick 2s                     time passes, then one decision
 //	run 60s                     the same every two seconds
@@ -91,6 +97,20 @@ func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
 				return fmt.Sprintf("%s has no machine\n", arg.Key)
 			}
 			w.strike(d, m)
+		}
+	case "backlog":
+		r := w.roles[word(0)]
+		if r.noQueue = ""; word(1) == "unknown" {
+			r.noQueue = "the queue does not answer"
+		} else {
+			r.backlog = real(t, word(1))
+		}
+	case "protect":
+		for _, r := range w.roles {
+			if r.protected == nil {
+				r.protected = map[string]bool{}
+			}
+			r.protected[word(0)] = true
 		}
 	case "dies-young":
 		w.roles[word(0)].diesAfter = length(t, word(1))
@@ -174,6 +194,10 @@ func (w *world) tellRole(t *testing.T, d *datadriven.TestData) string {
 			r.role.LaunchTimeout = spec.Duration(length(t, val))
 		case "scale_in":
 			r.role.ScaleIn = val
+		case "zones":
+			r.zones = a.Vals
+		case "reversals":
+			r.role.ReversalsPerHour = whole(t, val)
 		case "stateful":
 			r.stateful = true
 		case "in-place":
@@ -201,10 +225,7 @@ func (w *world) tellPolicy(t *testing.T, d *datadriven.TestData) string {
 		case "metric":
 			p.Metric = &spec.Metric{Kind: map[string]string{"load": spec.LoadAverage, "cpu": spec.CPU}[val]}
 		case "target":
-			v, err := strconv.ParseFloat(val, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
+			v := real(t, val)
 			p.Target = &v
 		case "steps":
 			for _, s := range a.Vals {
@@ -221,14 +242,33 @@ func (w *world) tellPolicy(t *testing.T, d *datadriven.TestData) string {
 		case "duration":
 			p.Schedule = schedule(p.Schedule)
 			p.Schedule.Duration = spec.Duration(length(t, val))
-		case "min", "max":
+		case "min", "max", "exact":
 			p.Schedule = schedule(p.Schedule)
 			n := whole(t, val)
-			if a.Key == "min" {
-				p.Schedule.Min = &n
-			} else {
-				p.Schedule.Max = &n
+			*map[string]**int{"min": &p.Schedule.Min, "max": &p.Schedule.Max, "exact": &p.Schedule.Exact}[a.Key] = &n
+		case "days":
+			p.Schedule = schedule(p.Schedule)
+			p.Schedule.Days = a.Vals
+		case "between":
+			p.Schedule = schedule(p.Schedule)
+			p.Schedule.From, p.Schedule.To = a.Vals[0], a.Vals[1]
+		case "threshold": // lower, upper, breach duration, lower and upper increment
+			lower, upper := real(t, a.Vals[0]), real(t, a.Vals[1])
+			p.Threshold = &spec.Threshold{Lower: &lower, Upper: &upper, BreachDuration: spec.Duration(length(t, a.Vals[2])),
+				LowerIncrement: whole(t, a.Vals[3]), UpperIncrement: whole(t, strings.TrimPrefix(a.Vals[4], "+"))}
+		case "queue":
+			p.Metric = &spec.Metric{Kind: spec.HTTPValue, HTTP: &spec.HTTPMetric{URL: "http://jobs/"}}
+			p.Queue = &spec.Queue{Backlog: real(t, a.Vals[0])}
+			if len(a.Vals) > 1 {
+				p.Queue.MinimumLifetime = spec.Duration(length(t, a.Vals[1]))
 			}
+		case "out", "in": // window, and optionally at most, per
+			window := spec.Duration(length(t, a.Vals[0]))
+			pace := &spec.Pace{StabilizationWindow: &window}
+			if len(a.Vals) > 1 {
+				pace.AtMost, pace.Per = whole(t, a.Vals[1]), spec.Duration(length(t, a.Vals[2]))
+			}
+			*map[string]**spec.Pace{"out": &p.ScaleOut, "in": &p.ScaleIn}[a.Key] = pace
 		default:
 			t.Fatalf("%s: policy has no %q", d.Pos, a.Key)
 		}
@@ -266,6 +306,15 @@ func stepOf(t *testing.T, s string) spec.Step {
 		*field = &v
 	}
 	return step
+}
+
+func real(t *testing.T, s string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func whole(t *testing.T, s string) int {

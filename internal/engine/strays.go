@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
 // strayAge is how old a machine must be before nobody's knowing it means something: a record may have been written
@@ -55,4 +57,18 @@ func (p *pass) keepEnding(strays []Machine) {
 		}
 	}
 	p.memory.Ending = kept
+}
+
+// strayAt is a machine of the index that no record knows, where data belongs to the index: nobody else may write to it
+// while that one runs. It is reaped in time.
+func (p *pass) strayAt(index int) *Machine {
+	if !p.role.Stateful {
+		return nil
+	}
+	for i := range p.view.Strays {
+		if s := &p.view.Strays[i]; s.Role == p.role.Spec.Name && s.Name == state.InstanceName(s.Role, index) {
+			return s
+		}
+	}
+	return nil
 }

@@ -47,6 +47,10 @@ type roleWorld struct {
 	diesAfter time.Duration // its machines stop so long after their launch; zero: never
 	load      float64       // of the role, divided over who serves
 	cpu       float64
+	backlog   float64 // the whole role's, known at no server, too
+	noQueue   string  // why it is not known
+	zones     []string
+	protected map[string]bool
 }
 
 type machineWorld struct {
@@ -161,6 +165,7 @@ func (w *world) view() engine.View {
 		for _, index := range slices.Sorted(maps.Keys(r.records)) {
 			rec := r.records[index]
 			in := engine.Instance{Instance: *rec}
+			in.Protected = r.protected[rec.Name()]
 			known[rec.Token] = true
 			if m := w.byToken(rec.Token); m != nil {
 				if !w.unlisted {
@@ -177,7 +182,12 @@ func (w *world) view() engine.View {
 		}
 		for _, p := range r.policies {
 			ep := engine.Policy{Spec: p}
-			if p.Metric != nil {
+			switch {
+			case p.Metric == nil:
+			case p.Metric.Origin() == spec.AskedElsewhere:
+				n := w.serving(name)
+				ep.Measure = engine.Measure{Value: r.backlog, Floor: r.backlog, Peak: r.backlog, Samples: 3, Servers: n, Expected: n, Problem: r.noQueue}
+			default:
 				ep.Measure = metric.OfRole(w.now, *p.Metric, role.Instances, func(i engine.Instance) bool { return engine.Warm(w.now, *p.Metric, i) })
 			}
 			role.Policies = append(role.Policies, ep)
@@ -249,6 +259,9 @@ func (w *world) carryOut(d engine.Decision) string {
 		}
 		w.serial++
 		rec = &state.Instance{Role: d.Role, Index: d.Index, Token: fmt.Sprintf("t%d", w.serial), Generation: d.Generation, Phase: state.Planned, Since: w.now, Created: w.now, Reason: d.Reason}
+		if n := len(r.zones); n > 0 {
+			rec.Zone = r.zones[d.Index%n]
+		}
 		r.records[d.Index] = rec
 		w.launch(rec)
 	case engine.Relaunch:

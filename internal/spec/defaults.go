@@ -103,13 +103,14 @@ func (p *Policy) SetDefaults() {
 			orDefault(&m.Window, p.Threshold.Period)
 		}
 		m.setDefaults()
+		if p.Threshold != nil {
+			p.Threshold.setDefaults(m)
+			orDefault(&p.Cooldown, p.Threshold.BreachDuration)
+		}
 		orDefault(&p.Cooldown, DefaultCooldown)
 	}
 	if p.Target != nil || p.Queue != nil {
 		orDefault(&p.Tolerance, DefaultTolerance)
-	}
-	if p.Threshold != nil {
-		p.Threshold.setDefaults(p.Metric)
 	}
 	if p.Forecast != nil {
 		orDefault(&p.Forecast.Zone, DefaultForecastZone)

@@ -4,7 +4,8 @@ import "fmt"
 
 // Pace bounds how fast a policy moves its role in one direction. The fields are Kubernetes' for its autoscaler.
 type Pace struct {
-	// StabilizationWindow is for how long the policy has to have wanted it. nil: of growing 0, of shrinking its cooldown.
+	// StabilizationWindow is for how long the policy has to have wanted it. nil: of growing 0, of shrinking its
+	// cooldown, or nothing more than the breach of a threshold.
 	StabilizationWindow *Duration `json:"stabilization_window,omitempty"`
 	// AtMost servers are added or removed within Per. 0: of growing four or as many as there are, whichever is more,
 	// in 15 s; of shrinking one, and another after the cooldown.

@@ -27,15 +27,13 @@ const (
 
 func (t *Threshold) setDefaults(m *Metric) {
 	lower, upper := DefaultLowerIncrement, DefaultUpperIncrement
-	if m != nil && m.Kind == MemoryFree {
+	if m.Kind == MemoryFree {
 		lower, upper = upper, lower
 	}
 	orDefault(&t.BreachDuration, DefaultBreachDuration)
 	orDefault(&t.LowerIncrement, lower)
 	orDefault(&t.UpperIncrement, upper)
-	if m != nil {
-		orDefault(&t.Period, m.Window)
-	}
+	orDefault(&t.Period, m.Window)
 }
 
 // mirrored is the same about what is left of one, as free memory is of memory in use.

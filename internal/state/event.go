@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+)
 
 // Event is one line of the farm's history. Every one carries its reason.
 type Event struct {
@@ -45,12 +49,43 @@ type Memory struct {
 	LowSince time.Time `json:"low_since,omitzero"`
 	// Recommended are recent recommendations, for the stabilisation window: the highest of the window counts.
 	Recommended []Recommendation `json:"recommended,omitempty"`
+	// Sized tells that a number has been decided before, also if it was 0.
+	Sized bool `json:"sized,omitempty"`
+	// Direction is which way the number last changed, Out or In; Reversals are when it turned within the last hour.
+	Direction string      `json:"direction,omitempty"`
+	Reversals []time.Time `json:"reversals,omitempty"`
+	// Changes are the recent changes of the number, for rate limits; kept only where a policy has one.
+	Changes []Change `json:"changes,omitempty"`
+	// Spells are for how long policies have wanted what they do not get before it has lasted.
+	Spells []Spell `json:"spells,omitempty"`
+	// Boots are how long the latest servers took from their launch to serving, the newest last.
+	Boots []spec.Duration `json:"boots,omitempty"`
 	// Hold is the last stated reason for doing nothing, so that it is said once and not at every tick.
 	Hold string `json:"hold,omitempty"`
 	// Manual is the number set by hand that held at the last tick, so that its beginning and its end are said once.
 	Manual *Manual `json:"manual,omitempty"`
 	// Replaced are the times of recent replacements for bad health, for the healing budget.
 	Replaced []time.Time `json:"replaced,omitempty"`
+}
+
+// Values of Memory.Direction and Spell.Of.
+const (
+	Out = "out"
+	In  = "in"
+)
+
+// Change is by how much the number of servers changed at a time.
+type Change struct {
+	At time.Time `json:"at"`
+	By int       `json:"by"` // below zero: fewer
+}
+
+// Spell is a stretch of time in which a policy has wanted the same without a break.
+type Spell struct {
+	Policy string    `json:"policy"`
+	Of     string    `json:"of"` // Out or In
+	Since  time.Time `json:"since"`
+	Seen   time.Time `json:"seen"` // last
 }
 
 // Recommendation is how many servers the policies asked for at a time.

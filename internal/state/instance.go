@@ -32,7 +32,9 @@ type Instance struct {
 	Zone       string    `json:"zone,omitempty"`
 	Volume     string    `json:"volume,omitempty"`
 	Primary    bool      `json:"primary,omitempty"`
-	Reason     string    `json:"reason"` // why it was launched; while draining or later: why it ends
+	// Protected: it is not chosen to leave when the role shrinks. It is replaced all the same when it is sick, and ends with its role.
+	Protected bool     `json:"protected,omitempty"`
+	Reason    string   `json:"reason"` // why it was launched; while draining or later: why it ends
 	Failure    *Failure  `json:"failure,omitempty"`
 }
 
