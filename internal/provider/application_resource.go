@@ -330,7 +330,7 @@ func (r *applicationResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	if err := r.waitRoles(ctx, s, app, timeout); err != nil {
-		resp.Diagnostics.AddError(fmt.Sprintf("Release %.12s of %s does not serve", app.Release, app.Name), err.Error())
+		resp.Diagnostics.AddError(fmt.Sprintf("Release %.12s of %s does not serve", app.Release, app.Name), capital(err.Error()))
 		var failed *launchFailedError
 		if !errors.As(err, &failed) {
 			return

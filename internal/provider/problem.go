@@ -113,6 +113,11 @@ func headline(s string) string {
 	if len(s) > longest {
 		s = s[:strings.LastIndex(s[:longest], " ")+1] + "..."
 	}
+	return capital(s)
+}
+
+// capital begins s with a capital letter, as what a person reads does and an error in Go does not.
+func capital(s string) string {
 	if s == "" {
 		return s
 	}

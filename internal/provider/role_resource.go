@@ -83,7 +83,7 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 			return
 		}
 	}
-	resp.Diagnostics.AddError(fmt.Sprintf("Role %s does not come up", role.ID()), err.Error())
+	resp.Diagnostics.AddError(fmt.Sprintf("Role %s does not come up", role.ID()), capital(err.Error()))
 	if ctx.Err() != nil {
 		return
 	}
@@ -216,7 +216,7 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	switch {
 	case err == nil:
 	case errors.As(err, &failed):
-		resp.Diagnostics.AddError(fmt.Sprintf("Role %s does not come up as declared", role.ID()), err.Error())
+		resp.Diagnostics.AddError(fmt.Sprintf("Role %s does not come up as declared", role.ID()), capital(err.Error()))
 		if undoErr := change.undo(context.WithoutCancel(ctx), s); undoErr != nil {
 			resp.Diagnostics.AddError("The former declaration cannot be put back", sentence(undoErr.Error()))
 			return
@@ -226,7 +226,7 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 		resp.Diagnostics.Append(resp.State.Set(ctx, former)...)
 	default:
 		resp.Diagnostics.AddError(fmt.Sprintf("Role %s does not serve as declared yet", role.ID()),
-			err.Error()+"\n\nThe sidecar goes on with it: see `farmhand events`.")
+			capital(err.Error())+"\n\nThe sidecar goes on with it: see `farmhand events`.")
 	}
 }
 

@@ -54,12 +54,12 @@ func (b *backend) waitServing(ctx context.Context, s store.Store, farm spec.Farm
 			return fmt.Errorf("waiting for %s: %w", role.ID(), err)
 		}
 		if b.sidecarIsDead(waitCtx) {
-			return fmt.Errorf("the sidecar ended while %s was coming up. %s\n\nApply again: that starts it, and it goes on from there", role.ID(), last.sentence(role))
+			return fmt.Errorf("the sidecar ended meanwhile. Apply again: that starts it, and it goes on from there. %s", last.detail(role))
 		}
 		select {
 		case <-waitCtx.Done():
 			if ctx.Err() != nil {
-				return fmt.Errorf("interrupted. %s", last.sentence(role))
+				return fmt.Errorf("interrupted. %s", last.detail(role))
 			}
 			return fmt.Errorf("within %s it did not serve as declared. %s", timeout, last.detail(role))
 		case <-hints:
