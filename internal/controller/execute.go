@@ -52,7 +52,7 @@ func (k *keeper) execute(ctx context.Context, s *sight, decisions []engine.Decis
 			calls = append(calls, call)
 		}
 		if said && d.Kind != "" {
-			e := state.Event{Role: d.Role, Instance: d.Instance, Kind: d.Kind, Level: d.Level, Reason: d.Reason, Ledger: k.ledgerID(d.Role)}
+			e := state.Event{Role: d.Role, Instance: d.Instance, Kind: d.Kind, Level: d.Level, Reason: d.Reason, Ledger: k.ledger.Open(d.Role)}
 			if err := k.event(ctx, e); err != nil {
 				return nil, err
 			}

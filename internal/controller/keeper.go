@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/ledger"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -63,7 +64,7 @@ type keeper struct {
 	swept      bool              // leftovers of instances without a record are removed
 	topology   string            // as it stands in the store; "" before the first look
 	secrets    map[string]bool   // role and spec revision whose secret was seen to
-	ledger     ledger
+	ledger     ledger.Book
 	tickEvery  time.Duration
 	specSeen   string    // digest of the declaration that the last tick saw
 	ticked     time.Time // when the last tick began
@@ -132,7 +133,7 @@ func (k *keeper) begin(ctx context.Context, lease *store.Lease) {
 	k.jobsCtx = ctx
 	k.gatewayKey, k.takenOver, k.resumed, k.swept, k.topology, k.specSeen = nil, false, false, false, "", ""
 	k.written, k.secrets = nil, map[string]bool{}
-	k.ledger = ledger{}
+	k.ledger = ledger.Book{}
 	k.tickEvery, k.ticked, k.listening = defaultTick, time.Time{}, time.Time{}
 }
 

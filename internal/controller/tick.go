@@ -24,7 +24,7 @@ const (
 // platform calls says so.
 func (k *keeper) loop(ctx context.Context) error {
 	hints := map[string]<-chan struct{}{}
-	for _, prefix := range []string{state.FarmKey(k.farm)[:len(k.farm)+len("/spec/")], state.ApplicationKey(""), state.ReportPrefix(k.farm)} {
+	for _, prefix := range []string{state.FarmKey(k.farm)[:len(k.farm)+len("/spec/")], state.ApplicationKey(""), state.ReportPrefix(k.farm), state.ManualPrefix(k.farm)} {
 		ch, err := k.store.Watch(ctx, prefix)
 		if err != nil {
 			return fmt.Errorf("watching %s: %w", prefix, err)
@@ -32,6 +32,7 @@ func (k *keeper) loop(ctx context.Context) error {
 		hints[prefix] = ch
 	}
 	specs, applications, reports := hints[k.farm+"/spec/"], hints[state.ApplicationKey("")], hints[state.ReportPrefix(k.farm)]
+	byHand := hints[state.ManualPrefix(k.farm)]
 	events := k.platform.Events(ctx)
 	var reportsSeen string
 	var readReports <-chan time.Time // set while a reading of the reports is due
@@ -85,6 +86,12 @@ func (k *keeper) loop(ctx context.Context) error {
 				} else if digest, err := k.specDigest(ctx); err != nil || digest != k.specSeen {
 					break waiting
 				}
+			case _, open := <-byHand:
+				if !open {
+					byHand = nil
+					continue
+				}
+				break waiting
 			case _, open := <-reports:
 				if !open {
 					reports = nil
@@ -142,11 +149,12 @@ func (k *keeper) tick(ctx context.Context) error {
 
 	resumed := k.resume(seen)
 
-	outcome := k.opts.Decide(seen.view())
+	view := seen.view()
+	outcome := k.opts.Decide(view)
 	if err := k.remember(ctx, seen, outcome.Memory); err != nil {
 		return err
 	}
-	if err := k.record(ctx, seen, outcome); err != nil {
+	if err := k.record(ctx, view, outcome); err != nil {
 		return err
 	}
 	calls, err := k.execute(ctx, seen, outcome.Decisions)

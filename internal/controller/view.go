@@ -49,6 +49,7 @@ type roleSight struct {
 	policies   []spec.Policy
 	memory     state.Memory
 	memoryRev  store.Revision
+	manual     *state.Manual
 }
 
 type recordSight struct {
@@ -186,6 +187,15 @@ func (k *keeper) observeRecords(ctx context.Context, s *sight) error {
 			r.memory, r.memoryRev = m.Value, m.Revision
 		}
 	}
+	byHand, err := store.ListJSON[state.Manual](ctx, k.store, state.ManualPrefix(k.farm))
+	if err != nil {
+		return fmt.Errorf("reading the numbers set by hand: %w", err)
+	}
+	for i := range byHand {
+		if r := s.roles[strings.TrimPrefix(byHand[i].Key, state.ManualPrefix(k.farm))]; r != nil {
+			r.manual = &byHand[i].Value
+		}
+	}
 	for name, r := range s.roles {
 		if r.revision == 0 && !r.Deleting {
 			delete(s.roles, name) // a policy whose role is not declared yet
@@ -252,7 +262,7 @@ func (s *sight) view() engine.View {
 		}
 		of := instances[r.Spec.Name]
 		slices.SortFunc(of, func(a, b engine.Instance) int { return cmp.Compare(a.Index, b.Index) })
-		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory}
+		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory, Manual: r.manual}
 		for _, p := range r.policies {
 			role.Policies = append(role.Policies, engine.Policy{Spec: p, Measure: measure(p, of, s.now)})
 		}

@@ -31,7 +31,7 @@ func (b *backend) destroyRole(ctx context.Context, s store.Store, farm, role str
 	if err := deleteAll(ctx, s, state.PolicyKey(farm, role, "")); err != nil {
 		return err
 	}
-	for _, key := range []string{state.DemandKey(farm, role), state.RoleKey(farm, role), state.MemoryKey(farm, role)} {
+	for _, key := range []string{state.DemandKey(farm, role), state.RoleKey(farm, role), state.MemoryKey(farm, role), state.ManualKey(farm, role)} {
 		if err := s.Delete(ctx, key); err != nil {
 			return fmt.Errorf("removing role %s/%s from the store: %w", farm, role, err)
 		}
