@@ -7,12 +7,11 @@ cd "$(dirname "$0")/.."
 what=${1:-all}
 
 # gotestsum runs go test and adds what go test keeps to itself: the skipped tests with their reasons.
+# Arguments before -- are its own, those after go test's.
 run_tests() {
-	format=$1
-	shift
-	go tool -modfile=tools/go.mod gotestsum --format "$format" --format-hide-empty-pkg -- -count=1 "$@"
+	go tool -modfile=tools/go.mod gotestsum --format-hide-empty-pkg --format "$@"
 }
-packages() { go list ./... | grep -v -e /internal/e2e -e /internal/bench; }
+packages() { go list ./... | grep -v /internal/e2e; }
 
 if [ "$what" = unit ]; then
 	# An address where nothing answers: tests that need an engine skip, also where there is one.
@@ -20,7 +19,9 @@ if [ "$what" = unit ]; then
 	export DOCKER_HOST
 	unset TF_ACC
 	# shellcheck disable=SC2046 # a list of packages
-	run_tests standard-quiet $(packages)
+	run_tests standard-quiet --hide-summary=skipped -- -count=1 $(packages) ||
+		exit 1
+	say "test: those that need an engine or a CLI were skipped: make test runs them"
 	exit
 fi
 
@@ -37,13 +38,13 @@ esac
 [ "$what" = long ] && export FARMHAND_TEST_LONG=1 RAPID_CHECKS=2000
 go vet ./... || failed="$failed vet"
 # shellcheck disable=SC2046 # a list of packages
-run_tests standard-quiet -timeout 15m $(packages) || failed="$failed unit"
+run_tests standard-quiet -- -count=1 -timeout 15m $(packages) || failed="$failed unit"
 
 say "test: end to end, examples/lamp on containers"
 FARMHAND_E2E=1
 FARMHAND_E2E_CLI=$TF_ACC_TERRAFORM_PATH
 export FARMHAND_E2E FARMHAND_E2E_CLI
-run_tests standard-verbose -timeout 15m ./internal/e2e || failed="$failed end-to-end"
+run_tests standard-verbose -- -count=1 -timeout 15m ./internal/e2e || failed="$failed end-to-end"
 
 [ -z "$failed" ] || die "test: failed:$failed"
 say "test: all passed, except the skipped ones listed above, if any"

@@ -98,5 +98,6 @@ func spread(all []time.Duration) string {
 		return "not measured"
 	}
 	s := slices.Sorted(slices.Values(all))
-	return fmt.Sprintf("%s (%.1f to %.1f)", seconds(s[len(s)/2]), s[0].Seconds(), s[len(s)-1].Seconds())
+	median := (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+	return fmt.Sprintf("%s (%.1f to %.1f)", seconds(median), s[0].Seconds(), s[len(s)-1].Seconds())
 }
