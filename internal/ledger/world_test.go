@@ -2,6 +2,11 @@ package ledger_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +36,7 @@ func live(t testing.TB, kind string, seed uint64, length time.Duration, put func
 	pilot := &world.Farmhand{Role: role, Policies: []spec.Policy{load, morning}}
 	pilot.Decide = func(v engine.View) engine.Outcome {
 		ticks++
+		v = real(v)
 		out := engine.Decide(v)
 		for _, page := range book.Tick(v, out) {
 			value, err := ledger.Encode(page.Record)
@@ -53,6 +59,46 @@ func live(t testing.TB, kind string, seed uint64, length time.Duration, put func
 		t.Fatal(err)
 	}
 	return ticks
+}
+
+// real gives tokens, machines and times the look that they have on a real farm, since a record's size depends on it.
+func real(v engine.View) engine.View {
+	exact := func(t time.Time) time.Time {
+		if t.IsZero() {
+			return t
+		}
+		return t.Add(time.Duration(digest(t.Unix(), 0)[0]) * 3_906_251 * time.Nanosecond)
+	}
+	v.Now = exact(v.Now)
+	v.Roles = slices.Clone(v.Roles)
+	r := &v.Roles[0]
+	r.Generation = "0123456789abcdef"
+	r.Instances = slices.Clone(r.Instances)
+	for i := range r.Instances {
+		in := &r.Instances[i]
+		birth := in.Created.Unix()
+		in.Generation = r.Generation
+		in.Token = hex.EncodeToString(digest(birth, in.Index)[:16])
+		in.PlatformID = hex.EncodeToString(digest(birth, -in.Index))
+		in.Since, in.Created, in.ServedAt = exact(in.Since), exact(in.Created), exact(in.ServedAt)
+		if in.Machine != nil {
+			m := *in.Machine
+			m.ID, m.Token = in.PlatformID, in.Token
+			in.Machine = &m
+		}
+		if in.Report != nil {
+			report := *in.Report
+			d := digest(report.At.Unix(), in.Index)
+			report.At = v.Now.Add(-time.Duration(binary.BigEndian.Uint32(d)) % (2 * time.Second))
+			in.Report = &report
+		}
+	}
+	return v
+}
+
+func digest(at int64, index int) []byte {
+	b := sha256.Sum256(fmt.Appendf(nil, "%d %d", at, index))
+	return b[:]
 }
 
 // memory is as much of a store as a ledger needs.
