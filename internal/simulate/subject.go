@@ -51,8 +51,8 @@ func (s Subject) Validate() error {
 		add("policy "+p.Name, p.Validate())
 	}
 	for _, p := range s.Policies {
-		if m := p.Metric; m != nil && m.Kind != spec.LoadAverage && m.Kind != spec.CPU {
-			all = append(all, fmt.Errorf("policy %s: %s is not simulated: a server here has a load and a CPU, and has no memory to speak of, no traffic and nobody to ask. Try the policy out with load_average or cpu, or without this one", p.Name, m.Kind))
+		if missing := world.Simulated(p); missing != "" {
+			all = append(all, fmt.Errorf("policy %s: %s is not simulated: %s. Try the role out without this policy, or with a metric of its load", p.Name, p.Metric.Kind, missing))
 		}
 	}
 	if len(all) == 0 { // what they do together means something only if each is sound
@@ -80,8 +80,11 @@ func (s Subject) aim(o world.Options) aim {
 		if !ok {
 			continue
 		}
-		line := level / o.Cores * o.Capacity
-		if p.Metric.Kind == spec.CPU {
+		line := level // a share of the demand itself
+		switch p.Metric.Kind {
+		case spec.LoadAverage:
+			line = level / o.Cores * o.Capacity
+		case spec.CPU, spec.BusyWorkers:
 			line = level * o.Capacity
 		}
 		if !found || line < best.line {
@@ -93,6 +96,9 @@ func (s Subject) aim(o world.Options) aim {
 
 // levelOf is the value of the policy's metric above which it wants more servers.
 func levelOf(p spec.Policy) (float64, bool) {
+	if p.Metric == nil || p.Metric.Kind == spec.QueueDepth {
+		return 0, false
+	}
 	switch p.Kind() {
 	case spec.KindTarget:
 		if p.Target != nil {

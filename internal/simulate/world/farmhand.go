@@ -11,7 +11,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
-// Farmhand is the pilot that the sidecar is: at every tick it measures with metric.OfRole, decides with engine.Decide,
+// Farmhand is the pilot that the sidecar is: at every tick it measures with metric.Of, decides with engine.Decide,
 // carries the memory on, and does to the records what the controller does. No rule of scaling stands here.
 type Farmhand struct {
 	Role     spec.Role     // with defaults
@@ -29,6 +29,8 @@ type Farmhand struct {
 	serial    int
 	broken    []string // decisions that could not be carried out: none, ever
 	view      engine.View
+	balancer  balancer
+	series    state.Series
 }
 
 // held is a record's machine. Report and machine are what the engine's Instance points to, so that a tick copies neither.
@@ -47,17 +49,6 @@ func (p *Farmhand) Failures() int { return p.failures }
 
 // Broken are decisions that could not be carried out; a fault of the engine or of this world, if there are any.
 func (p *Farmhand) Broken() []string { return p.broken }
-
-// samples is how many of a server's samples the policies look at; an agent's report holds those of a minute.
-func (p *Farmhand) samples() int {
-	window := SampleEvery
-	for _, policy := range p.Policies {
-		if policy.Metric != nil {
-			window = max(window, policy.Metric.Window.Std())
-		}
-	}
-	return int(min(window, longestReport)/SampleEvery) + 2
-}
 
 // Start takes what is there as instances that have run for long.
 func (p *Farmhand) Start(w *World) {
@@ -83,7 +74,7 @@ func (p *Farmhand) Tick(w *World) int {
 	role := &p.view.Roles[0]
 	role.Instances, role.Memory = p.instances, p.memory
 	for i, policy := range p.Policies {
-		role.Policies[i] = engine.Policy{Spec: policy, Measure: p.measure(w, policy)}
+		role.Policies[i] = engine.Policy{Spec: policy, Measure: metric.Of(p.input(w, policy))}
 	}
 	p.view.Now = w.Now
 	decide := p.Decide
@@ -99,15 +90,6 @@ func (p *Farmhand) Tick(w *World) int {
 		p.Account(out.Accounts[p.Role.Name])
 	}
 	return p.memory.Desired
-}
-
-// measure is what the controller's is.
-func (p *Farmhand) measure(w *World, policy spec.Policy) engine.Measure {
-	if policy.Metric == nil {
-		return engine.Measure{}
-	}
-	m := *policy.Metric
-	return metric.OfRole(w.Now, m, p.instances, func(i engine.Instance) bool { return engine.Warm(w.Now, m, i) })
 }
 
 // observe writes what the platform lists of a machine and what its agent reports.

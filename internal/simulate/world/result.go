@@ -25,6 +25,9 @@ type Result struct {
 	// where demand is in requests a second. OverCapacity is its share of all demand, 0 to 1.
 	RequestsOverCapacity float64 `json:"requests_over_capacity"`
 	OverCapacity         float64 `json:"over_capacity"`
+	// MostBacklog is the most work that waited at once, if all that found no server waits: a queue's, in demand times
+	// seconds.
+	MostBacklog float64 `json:"most_backlog"`
 	// Actions are changes of the number wanted, and Reversals those in the other direction than the one before.
 	Actions   int `json:"actions"`
 	Reversals int `json:"reversals"`

@@ -57,8 +57,9 @@ func Run(ctx context.Context, j Job) (Result, error) {
 	began := feed.Start()
 	w := &World{Options: j.Options, Now: began, Line: j.Line, Metric: j.Metric}
 	w.keep = int(min(longestReport, max(j.Metric.Window.Std(), SampleEvery))/SampleEvery) + 2
-	if k, ok := j.Pilot.(interface{ samples() int }); ok {
-		w.keep = max(w.keep, k.samples())
+	if f, ok := j.Pilot.(*Farmhand); ok {
+		w.keep = max(w.keep, f.samples())
+		w.remind, w.counted = f.looksAt()
 	}
 	w.populate(feed.First(), j.Envelope)
 	j.Pilot.Start(w)
@@ -78,6 +79,7 @@ func Run(ctx context.Context, j Job) (Result, error) {
 		desired := j.Pilot.Tick(w)
 		m.tick(w, demand, desired, j.Tick)
 		w.bear(demand, until)
+		m.MostBacklog = max(m.MostBacklog, w.Backlog)
 		w.Now = until
 		w.measure(began)
 		if n%1024 == 0 {
@@ -117,8 +119,11 @@ func (w *World) populate(demand float64, e Envelope) {
 		busy := demand / float64(n) / w.Capacity
 		s.settle(&w.Options, busy)
 		for k := w.keep - 1; k >= 0; k-- {
-			s.work(&w.Options, busy, now.Add(-time.Duration(k)*SampleEvery), w.keep)
+			s.work(&w.Options, busy, now.Add(-time.Duration(k)*SampleEvery), w.keep, w.counted)
 		}
+	}
+	for k := w.remind - 1; k >= 0; k-- {
+		w.note(now.Add(-time.Duration(k)*SampleEvery), demand)
 	}
 	w.measure(now)
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
@@ -22,6 +23,7 @@ type Server struct {
 	crash  time.Time // zero: never
 	chance *rand.Rand
 	load   [3]float64 // over 1, 5 and 15 minutes
+	bears  float64    // demand, as last sampled
 	// samples are the newest, oldest first; as many as somebody looks at.
 	samples []state.Sample
 }
@@ -49,8 +51,15 @@ var decay = [3]float64{
 	math.Exp(-SampleEvery.Seconds() / 60), math.Exp(-SampleEvery.Seconds() / 300), math.Exp(-SampleEvery.Seconds() / 900),
 }
 
-// work lets it bear a share of the demand until at, and samples it. busy is the demand in units of what it can take.
-func (s *Server) work(o *Options, busy float64, at time.Time, keep int) {
+// Keys under which an agent's samples carry what web servers count.
+var (
+	requestsKey = spec.Metric{Kind: spec.RequestsPerSecond}.Key()
+	workersKey  = spec.Metric{Kind: spec.BusyWorkers}.Key()
+)
+
+// work lets it bear a share of the demand until at, and samples it. busy is the demand in units of what it can take;
+// counted tells that somebody looks at its requests and workers too.
+func (s *Server) work(o *Options, busy float64, at time.Time, keep int, counted bool) {
 	tasks := busy * o.Cores
 	for i := range s.load {
 		s.load[i] = s.load[i]*decay[i] + tasks*(1-decay[i])
@@ -62,9 +71,14 @@ func (s *Server) work(o *Options, busy float64, at time.Time, keep int) {
 	if len(s.samples) == cap(s.samples) && len(s.samples) >= keep && keep > 0 {
 		s.samples = s.samples[:copy(s.samples, s.samples[len(s.samples)-keep+1:])]
 	}
-	s.samples = append(s.samples, state.Sample{
+	sample := state.Sample{
 		At: at, Load1: s.load[0] * noise, Load5: s.load[1] * noise, Load15: s.load[2] * noise, CPU: min(1, min(1, busy)*noise),
-	})
+	}
+	s.bears = busy * o.Capacity * noise
+	if counted {
+		sample.Values = map[string]float64{requestsKey: s.bears, workersKey: sample.CPU}
+	}
+	s.samples = append(s.samples, sample)
 }
 
 // settle makes it a server that has borne its share for long.

@@ -16,8 +16,15 @@ type World struct {
 	// Metric is what pilots other than Farmhand look at: Metric.Kind of the servers' samples.
 	Metric spec.Metric
 
-	serial int
-	keep   int // samples of each server
+	// Backlog is the demand that nobody had the capacity for and that still waits, times seconds. Queues keep it; people
+	// at a web page do not wait, so that it is no server's load.
+	Backlog float64
+	moments []moment // the last ones, oldest first
+
+	serial  int
+	keep    int  // samples of each server
+	remind  int  // moments
+	counted bool // servers count requests and workers
 	// Known and Latest are the mean over who serves of the newest sample; Minutes those of whole minutes, newest last.
 	Known   bool
 	Latest  float64
@@ -30,6 +37,12 @@ type World struct {
 		n     int
 		whole int
 	}
+}
+
+// moment is what there is of demand and backlog at a time.
+type moment struct {
+	at              time.Time
+	demand, backlog float64
 }
 
 // Pilot decides how many servers there are, and launches, drains and ends them. For one goroutine.
@@ -106,9 +119,24 @@ func (w *World) bear(demand float64, until time.Time) {
 			busy = share
 		}
 		for at := w.Now.Add(SampleEvery); !at.After(until); at = at.Add(SampleEvery) {
-			s.work(&w.Options, busy, at, w.keep)
+			s.work(&w.Options, busy, at, w.keep, w.counted)
 		}
 	}
+	for at := w.Now.Add(SampleEvery); !at.After(until); at = at.Add(SampleEvery) {
+		w.Backlog = max(0, w.Backlog+(demand-float64(serving)*w.Capacity)*SampleEvery.Seconds())
+		w.note(at, demand)
+	}
+}
+
+// note remembers a moment, where somebody looks at them.
+func (w *World) note(at time.Time, demand float64) {
+	if w.remind == 0 {
+		return
+	}
+	if len(w.moments) == 2*w.remind {
+		w.moments = w.moments[:copy(w.moments, w.moments[w.remind:])]
+	}
+	w.moments = append(w.moments, moment{at, demand, w.Backlog})
 }
 
 // measure takes the mean over who serves, for the pilots that look at nothing else.
@@ -146,8 +174,11 @@ const minutesKept = 60
 
 func (w *World) value(s *Server) float64 {
 	sample := s.samples[len(s.samples)-1]
-	if w.Metric.Kind == spec.CPU {
+	switch {
+	case w.Metric.Kind == spec.CPU, w.Metric.Kind == spec.BusyWorkers:
 		return sample.CPU
+	case w.Metric.Kind != spec.LoadAverage:
+		return s.bears
 	}
 	switch w.Metric.Minutes {
 	case 5:

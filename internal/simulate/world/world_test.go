@@ -14,6 +14,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
 	"github.com/farmhand/terraform-provider-farmhand/internal/simulate/trace"
 	"github.com/farmhand/terraform-provider-farmhand/internal/simulate/world"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 )
 
 // fixed wants a number that is told by time.
@@ -51,7 +52,7 @@ func csv(t *testing.T, rows string) trace.Source {
 func numbers(t *testing.T, source trace.Source, o world.Options, want fixed) (world.Result, *fixedNumber) {
 	t.Helper()
 	a := &fixedNumber{want: want}
-	e := world.Envelope{Min: 0, Max: 50, Line: 1, Drain: 30 * time.Second}
+	e := world.Envelope{Min: 0, Max: 50, Line: 1, Drain: 30 * time.Second, Metric: spec.Metric{Kind: spec.LoadAverage}}
 	r, err := world.Run(t.Context(), world.Job{Options: o, Envelope: e, Trace: source, Pilot: &world.Numbers{Algorithm: a, Envelope: e, Target: 1}})
 	if err != nil {
 		t.Fatal(err)
