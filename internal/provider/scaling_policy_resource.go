@@ -91,7 +91,7 @@ func (r *scalingPolicyResource) ModifyPlan(ctx context.Context, req resource.Mod
 		resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
 		return
 	}
-	problems, err := r.validate(ctx, s, p)
+	problems, err := r.validateSoon(ctx, s, p)
 	if err != nil {
 		resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
 		return
@@ -126,13 +126,16 @@ func (r *scalingPolicyResource) validate(ctx context.Context, s store.Store, p s
 	return append(problems, p.ValidateBeside(role, others)...), nil
 }
 
-// validateSoon gives a policy that contradicts this one some time to go: the same apply may be removing it, in whatever
-// order, and the plan has found what stays.
+// validateSoon gives a policy that the store holds some time to go, if this one contradicts it and the plan does not
+// name it: the same apply may be removing it, side by side with this, in whatever order.
 func (r *scalingPolicyResource) validateSoon(ctx context.Context, s store.Store, p spec.Policy) ([]spec.Problem, error) {
 	const patience = 5 * time.Second
 	for began := time.Now(); ; {
 		problems, err := r.validate(ctx, s, p)
 		if err != nil || !hasErrors(problems) || time.Since(began) > patience {
+			return problems, err
+		}
+		if lasting, err := r.validate(ctx, nil, p); err != nil || hasErrors(lasting) {
 			return problems, err
 		}
 		select {
