@@ -41,6 +41,12 @@ func Decide(view View) Outcome {
 		out.Decisions = append(out.Decisions, p.decisions...)
 		out.Memory[p.role.Spec.Name] = p.memory
 		out.Accounts[p.role.Spec.Name] = p.account
+		if p.histories != nil {
+			if out.Histories == nil {
+				out.Histories = map[string]map[string]state.History{}
+			}
+			out.Histories[p.role.Spec.Name] = p.histories
+		}
 	}
 	return out
 }

@@ -56,6 +56,10 @@ type Role struct {
 type Policy struct {
 	Spec    spec.Policy `json:"spec"`
 	Measure Measure     `json:"measure,omitzero"`
+	// History is what a forecast has learnt, nil for nothing yet. Foresight, where it is set, is what it says of that;
+	// see Reduce.
+	History   *state.History `json:"-"`
+	Foresight *Foresight     `json:"foresight,omitempty"`
 }
 
 // Measure is a metric over a role's running instances at Now.
@@ -98,6 +102,8 @@ type Outcome struct {
 	Memory map[string]state.Memory
 	// Accounts tell for each role, by name, how its number was arrived at.
 	Accounts map[string]Account
+	// Histories are what the roles' forecasts have learnt now, by role and policy; to be handed in at the next tick.
+	Histories map[string]map[string]state.History
 }
 
 // Action is what a Decision does.

@@ -27,12 +27,12 @@ func (p *pass) envelope() {
 		lowest, highest := s.Bounds()
 		if lowest != nil {
 			if n := min(*lowest, r.Max); n > a.Min {
-				a.Min, p.minBy = n, policy.Spec.Name
+				a.Min, p.minBy = n, "schedule "+policy.Spec.Name
 			}
 		}
 		if highest != nil {
 			if n := max(*highest, r.Min); n < a.Max {
-				a.Max, p.maxBy = n, policy.Spec.Name
+				a.Max, p.maxBy = n, "schedule "+policy.Spec.Name
 			}
 		}
 		switch {

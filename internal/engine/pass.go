@@ -19,8 +19,10 @@ type pass struct {
 	account   Account
 	decisions []Decision
 	holds     []hold
-	// minBy and maxBy name the schedules that narrow the envelope now; empty: the role's own.
+	// minBy and maxBy name the policies that narrow the envelope now ("schedule night"); empty: the role's own.
 	minBy, maxBy string
+	// histories are what forecasts have learnt, by policy.
+	histories map[string]state.History
 	// lost are the reasons for replacing what was found lost at this tick; see reasonToLaunch.
 	lost []string
 }

@@ -18,7 +18,9 @@ func Reduce(view View, name string) View {
 	for i := range view.Roles {
 		role := &view.Roles[i]
 		if role.Spec.Name == name {
-			r.Roles = []Role{reduceRole(*role)}
+			p := newPass(&view, role)
+			p.live()
+			r.Roles = []Role{reduceRole(*role, p)}
 			continue
 		}
 		p := newPass(&view, role)
@@ -35,13 +37,17 @@ func Reduce(view View, name string) View {
 	return r
 }
 
-func reduceRole(r Role) Role {
+func reduceRole(r Role, p *pass) Role {
 	s := &r.Spec
 	s.Image, s.Application, s.BootScript, s.Volume = "", "", "", nil
 	s.Environment, s.Secrets, s.Uses, s.Settings = nil, nil, nil, nil
 	s.HealthCheck.HTTP, s.HealthCheck.TCP = nil, nil
 	r.Policies = slices.Clone(r.Policies)
 	for i := range r.Policies {
+		if f := &r.Policies[i]; f.Spec.Forecast != nil && f.Spec.Metric != nil {
+			s := p.foresight(f)
+			f.Foresight, f.History = &s, nil
+		}
 		m := &r.Policies[i].Measure
 		for _, v := range []*float64{&m.Value, &m.Floor, &m.Peak} {
 			if math.IsNaN(*v) || math.IsInf(*v, 0) {

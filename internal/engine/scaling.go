@@ -31,6 +31,7 @@ func (p *pass) size() {
 		return
 	}
 	p.envelope()
+	p.forecasts()
 	current := p.memory.Desired
 	if current == 0 && !p.memory.Sized { // the first decision, or one whose memory is lost: what is there is what was wanted
 		current = p.count(serving, sick, coming)
@@ -281,11 +282,11 @@ func (p *pass) whyEnvelope(current, n int) string {
 	return fmt.Sprintf("max is %d%s", p.account.Max, by(p.maxBy))
 }
 
-func by(schedule string) string {
-	if schedule == "" {
+func by(policy string) string {
+	if policy == "" {
 		return ""
 	}
-	return " by schedule " + schedule
+	return " by " + policy
 }
 
 // explainLaunches says in the account when fewer were launched than are missing.

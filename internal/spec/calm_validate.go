@@ -10,9 +10,9 @@ import (
 // can do that; a target and a queue ask for the number that is needed.
 //
 // It is enough to look at each policy alone. Servers are removed only if all of a role's policies want it, so a set of
-// policies, each of which does not want back what it has asked for, does not give back either.
+// policies, each of which does not want back what it has asked for, does not give back either. p is sound by itself.
 func (p Policy) calmWithin(c *checker, role Role) {
-	if p.Kind() != KindStep && p.Kind() != KindThreshold || p.Metric == nil || hasErrors(p.Validate()) {
+	if p.Kind() != KindStep && p.Kind() != KindThreshold || p.Metric == nil {
 		return
 	}
 	if p.Metric.Origin() != OnServer && p.Metric.Per == PerRole {
@@ -56,15 +56,6 @@ func (p Policy) growth() string {
 		return "threshold.upper_increment"
 	}
 	return KindStep
-}
-
-func hasErrors(problems []Problem) bool {
-	for _, p := range problems {
-		if !p.Warning {
-			return true
-		}
-	}
-	return false
 }
 
 func plural(n int, noun string) string {

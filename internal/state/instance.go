@@ -35,7 +35,7 @@ type Instance struct {
 	// Protected: it is not chosen to leave when the role shrinks. It is replaced all the same when it is sick, and ends with its role.
 	Protected bool     `json:"protected,omitempty"`
 	Reason    string   `json:"reason"` // why it was launched; while draining or later: why it ends
-	Failure    *Failure  `json:"failure,omitempty"`
+	Failure   *Failure `json:"failure,omitempty"`
 }
 
 // Name is "web-2".

@@ -77,6 +77,10 @@ func EventKey(farm, id string) string { return EventPrefix(farm) + id }
 func LedgerPrefix(farm string) string        { return farm + "/ledger/" }
 func LedgerKey(farm, role, id string) string { return LedgerPrefix(farm) + role + "/" + id }
 
+// HistoryPrefix and HistoryKey hold History, what a forecast policy has learnt of its role.
+func HistoryPrefix(farm string) string            { return farm + "/history/" }
+func HistoryKey(farm, role, policy string) string { return HistoryPrefix(farm) + role + "/" + policy }
+
 // ManualPrefix and ManualKey hold Manual: the number of servers that somebody set by hand for a while.
 func ManualPrefix(farm string) string    { return farm + "/manual/" }
 func ManualKey(farm, role string) string { return ManualPrefix(farm) + role }
