@@ -85,6 +85,7 @@ type simulatedNumbers struct {
 	MinutesFarAboveTarget types.Float64 `tfsdk:"minutes_far_above_target"`
 	RequestsOverCapacity  types.Float64 `tfsdk:"requests_over_capacity"`
 	OverCapacity          types.Float64 `tfsdk:"over_capacity"`
+	MostBacklog           types.Float64 `tfsdk:"most_backlog"`
 	Actions               types.Int64   `tfsdk:"actions"`
 	Reversals             types.Int64   `tfsdk:"reversals"`
 	ReversalsPerHour      types.Int64   `tfsdk:"reversals_per_hour"`
@@ -202,6 +203,7 @@ func simulatedNumbersSchema() map[string]schema.Attribute {
 		"minutes_far_above_target": float("In which they had more than a tenth above it."),
 		"requests_over_capacity":   float("Demand beyond what the servers in service can take, times seconds: requests, where demand is in requests a second."),
 		"over_capacity":            float("The same as a share of all demand, 0 to 1."),
+		"most_backlog":             float("The most work that waited at once, if all that found no server waits: what a `queue` policy looks at."),
 		"actions":                  whole("Changes of the number wanted."),
 		"reversals":                whole("Those in the other direction than the one before."),
 		"reversals_per_hour":       whole("The most of them within any hour."),
@@ -328,7 +330,7 @@ func numbersOf(r virtual.Result) simulatedNumbers {
 	return simulatedNumbers{
 		InstanceHours: types.Float64Value(r.InstanceHours), MinutesAboveTarget: types.Float64Value(r.MinutesAboveTarget),
 		MinutesFarAboveTarget: types.Float64Value(r.MinutesFarAboveTarget), RequestsOverCapacity: types.Float64Value(r.RequestsOverCapacity),
-		OverCapacity: types.Float64Value(r.OverCapacity), Actions: whole(r.Actions), Reversals: whole(r.Reversals),
+		OverCapacity: types.Float64Value(r.OverCapacity), MostBacklog: types.Float64Value(r.MostBacklog), Actions: whole(r.Actions), Reversals: whole(r.Reversals),
 		ReversalsPerHour: whole(r.ReversalsPerHour), Peak: whole(r.Peak),
 	}
 }

@@ -120,12 +120,12 @@ func TestTargetOfEveryMetricAndKind(t *testing.T) {
 
 func TestWhatCannotRun(t *testing.T) {
 	for want, change := range map[string]func(*simulate.Request){
-		"min 9 is greater than max 3": func(q *simulate.Request) { q.Role.Min, q.Role.Max = 9, 3 },
-		"two policies of the name":    func(q *simulate.Request) { q.Policies = append(q.Policies, q.Policies[0]) },
-		"target":                      func(q *simulate.Request) { q.Policies[0].Target = func() *float64 { v := -1.0; return &v }() },
-		"memory_free is not simulated":   func(q *simulate.Request) { q.Policies[0].Metric.Kind = "memory_free" },
-		"tick":                        func(q *simulate.Request) { q.World.Tick = time.Second },
-		"zigzag":                      func(q *simulate.Request) { q.Trace = trace.Shape{Kind: "zigzag"} },
+		"min 9 is greater than max 3":  func(q *simulate.Request) { q.Role.Min, q.Role.Max = 9, 3 },
+		"two policies of the name":     func(q *simulate.Request) { q.Policies = append(q.Policies, q.Policies[0]) },
+		"target":                       func(q *simulate.Request) { q.Policies[0].Target = func() *float64 { v := -1.0; return &v }() },
+		"memory_free is not simulated": func(q *simulate.Request) { q.Policies[0].Metric.Kind = "memory_free" },
+		"tick":                         func(q *simulate.Request) { q.World.Tick = time.Second },
+		"zigzag":                       func(q *simulate.Request) { q.Trace = trace.Shape{Kind: "zigzag"} },
 	} {
 		q := request("flat")
 		change(&q)

@@ -27,6 +27,11 @@ func FromStore(ctx context.Context, s store.Store, farm, role string) (subject s
 	for _, p := range policies {
 		subject.Policies = append(subject.Policies, p.Value)
 	}
+	subject.SetDefaults() // of what came to declarations after this one was written; its zeroes were meant
+	subject.Role.Drain = declared.Spec.Drain
+	for i, p := range policies {
+		subject.Policies[i].Cooldown, subject.Policies[i].Tolerance = p.Value.Cooldown, p.Value.Tolerance
+	}
 	instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix(farm))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return subject, 0, fmt.Errorf("instances of %s: %w", farm, err)
