@@ -68,6 +68,7 @@ type keeper struct {
 	tickEvery  time.Duration
 	specSeen   string    // digest of the declaration that the last tick saw
 	ticked     time.Time // when the last tick began
+	asking     asking
 	listening  time.Time // since when agents can report without a break; see engine.View
 
 	history history // stays from run to run
@@ -180,6 +181,7 @@ func (k *keeper) keep(ctx context.Context, farm spec.Farm) error {
 		k.jobs.wait()
 		cutOff()
 	}()
+	defer k.stopAsking()
 	return k.loop(ctx)
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
 	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
+	"github.com/farmhand/terraform-provider-farmhand/internal/metric/source"
+	"github.com/farmhand/terraform-provider-farmhand/internal/metric/source/aws"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
@@ -32,6 +34,8 @@ type Options struct {
 	Behavior func(name string) (behavior.Behavior, bool)
 	// Decide is the engine. nil: engine.Decide.
 	Decide func(engine.View) engine.Outcome
+	// Cloud answers for metrics that AWS keeps. nil: AWS' own clients.
+	Cloud source.Cloud
 	// LeaseTTL is how long a lease lasts unrenewed, and so how long a farm is alone when its sidecar's machine dies.
 	// Zero: 10 s, long against a pause of this process and short against a farm's patience.
 	LeaseTTL time.Duration
@@ -58,6 +62,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Decide == nil {
 		o.Decide = engine.Decide
+	}
+	if o.Cloud == nil {
+		o.Cloud = &aws.Clients{}
 	}
 	if o.LeaseTTL == 0 {
 		o.LeaseTTL = 10 * time.Second

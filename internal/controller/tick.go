@@ -148,6 +148,9 @@ func (k *keeper) tick(ctx context.Context) error {
 	}
 
 	resumed := k.resume(seen)
+	if err := k.ask(ctx, seen); err != nil {
+		return err
+	}
 
 	view := seen.view()
 	outcome := k.opts.Decide(view)

@@ -35,6 +35,8 @@ type sight struct {
 	listed   bool
 	// listening is since when agents could report; see engine.View.
 	listening time.Time
+	// series gives what was asked for elsewhere, by role and policy; nil where nothing was.
+	series func(id string) state.Series
 }
 
 // roleSight is a role as seen. A role that is not declared but has instances is one that is being deleted.
@@ -264,7 +266,7 @@ func (s *sight) view() engine.View {
 		slices.SortFunc(of, func(a, b engine.Instance) int { return cmp.Compare(a.Index, b.Index) })
 		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory, Manual: r.manual}
 		for _, p := range r.policies {
-			role.Policies = append(role.Policies, engine.Policy{Spec: p, Measure: measure(p, of, s.now)})
+			role.Policies = append(role.Policies, s.measured(p, instances))
 		}
 		v.Roles = append(v.Roles, role)
 	}
