@@ -59,6 +59,13 @@ func lookAtFarm(ctx context.Context, s store.Store, farm string, now time.Time) 
 		if err != nil {
 			return f, err
 		}
+		manual, _, err := store.GetJSON[state.Manual](ctx, s, state.ManualKey(farm, r.Value.Spec.Name))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return f, err
+		}
+		if manual.Active(now) {
+			status.Manual = &manual
+		}
 		f.Roles = append(f.Roles, status)
 	}
 	return f, nil

@@ -89,6 +89,8 @@ type roleStatus struct {
 	Desired  int    `json:"desired"`
 	Reason   string `json:"reason"`
 	Deleting bool   `json:"deleting,omitempty"`
+	// Manual is the number set by hand that holds now.
+	Manual *state.Manual `json:"manual,omitempty"`
 }
 
 type instanceStatus struct {

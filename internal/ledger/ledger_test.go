@@ -178,7 +178,7 @@ func view(n int) engine.View {
 	r.Spec.SetDefaults()
 	r.Spec.Max = n
 	for i := range n {
-		served := now.Add(-time.Duration(n-i) * 7919 * time.Millisecond)
+		served := now.Add(-time.Hour - time.Duration(n-i)*7919*time.Millisecond)
 		in := engine.Instance{Instance: state.Instance{Role: "web", Index: i + 1, Generation: "g1", Phase: state.Running, Since: served, Created: served.Add(-41 * time.Second), ServedAt: served,
 			Token: fmt.Sprintf("%x", uint64(i+1)*0x9E3779B97F4A7C15)}}
 		in.Machine = &engine.Machine{ID: fmt.Sprintf("%x%x", uint64(i+1)*0xBF58476D1CE4E5B9, uint64(i+1)*0x94D049BB133111EB)}

@@ -41,6 +41,14 @@ func (r *Record) Replay(decide func(engine.View) engine.Outcome) Replay {
 	return p
 }
 
+// Words tell it to a person.
+func (p Replay) Words() string {
+	if p.Same {
+		return "Run through the engine again, this record gives the same account and the same decisions."
+	}
+	return "Run through the engine again, this record does not give the same: " + sentence(p.Why)
+}
+
 func decisionsOf(o engine.Outcome, role string) []engine.Decision {
 	var of []engine.Decision
 	for _, d := range o.Decisions {

@@ -31,6 +31,8 @@ type WhyNot struct {
 	Reason string `json:"reason,omitempty"`
 	// Against are what spoke against it: votes, clamps, the state of the servers.
 	Against []string `json:"against,omitempty"`
+	// Final: it is being deleted, and nothing else matters any more.
+	Final bool `json:"final,omitempty"`
 	// Otherwise are alternatives, each of which would have led to the action; all of an alternative's parts are needed.
 	// Every one was tried: the engine was asked on the record's View, changed so.
 	Otherwise [][]string `json:"otherwise,omitempty"`
@@ -47,21 +49,17 @@ func (r *Record) Ask(action string, d Reader, decide func(engine.View) engine.Ou
 	}
 	q := &question{Record: r, Reader: d, decide: decide, role: r.Role().Spec.Name, action: action}
 	q.was = decide(r.View)
-	before := r.Role().Memory.Desired
 	account := q.was.Accounts[q.role]
-	switch {
-	case action == ScaleOut && account.Desired > before && before > 0, action == ScaleIn && account.Desired < before:
-		w.Done, w.Reason = true, fmt.Sprintf("%s went from %d to %d: %s", r.name(), before, account.Desired, account.Reason)
+	if q.before = r.Role().Memory.Desired; q.before == 0 { // nothing was decided yet
+		q.before = account.Desired
+	}
+	if q.reached(q.was, r.View) {
+		w.Done, w.Reason = true, q.doneWhy(account)
 		return w, nil
-	case action == Launch || action == Replace:
-		if q.reached(q.was, r.View) {
-			w.Done, w.Reason = true, q.doneWhy()
-			return w, nil
-		}
 	}
 	w.Against = q.against(account)
-	if r.View.Deleting || r.Role().Deleting {
-		return w, nil // nothing else matters any more
+	if w.Final = r.View.Deleting || r.Role().Deleting; w.Final {
+		return w, nil
 	}
 	w.Otherwise = q.alternatives()
 	return w, nil
@@ -74,6 +72,7 @@ type question struct {
 	decide func(engine.View) engine.Outcome
 	role   string
 	action string
+	before int // desired at the tick before
 	was    engine.Outcome
 }
 
@@ -81,9 +80,9 @@ type question struct {
 func (q *question) reached(o engine.Outcome, v engine.View) bool {
 	switch q.action {
 	case ScaleOut:
-		return o.Accounts[q.role].Desired > q.was.Accounts[q.role].Desired
+		return o.Accounts[q.role].Desired > q.before
 	case ScaleIn:
-		return o.Accounts[q.role].Desired < q.was.Accounts[q.role].Desired
+		return o.Accounts[q.role].Desired < q.before
 	case Launch:
 		return slices.ContainsFunc(o.Decisions, func(d engine.Decision) bool { return d.Role == q.role && d.Action == engine.Launch })
 	}
@@ -91,9 +90,12 @@ func (q *question) reached(o engine.Outcome, v engine.View) bool {
 	return slices.ContainsFunc(look.Servers, func(s engine.Standing) bool { return s.Chosen })
 }
 
-func (q *question) doneWhy() string {
+func (q *question) doneWhy(a engine.Account) string {
 	var done []string
-	if q.action == Launch {
+	switch q.action {
+	case ScaleOut, ScaleIn:
+		return fmt.Sprintf("%s went from %d to %d: %s", q.name(), q.before, a.Desired, a.Reason)
+	case Launch:
 		for _, d := range q.was.Decisions {
 			if d.Role == q.role && d.Action == engine.Launch {
 				done = append(done, Act(d)+": "+d.Reason)
@@ -113,7 +115,7 @@ func (q *question) doneWhy() string {
 // against is what spoke against it.
 func (q *question) against(a engine.Account) []string {
 	if q.View.Deleting || q.Role().Deleting {
-		return []string{"the role is being deleted: " + a.Reason}
+		return []string{a.Reason}
 	}
 	var list []string
 	for _, v := range a.Votes {
@@ -123,7 +125,7 @@ func (q *question) against(a engine.Account) []string {
 			says = v.Reason
 		case v.Kind == "schedule":
 			continue
-		case q.action == ScaleOut && !v.Abstain && v.Want > a.Desired, q.action == ScaleIn && !v.Abstain && !v.Blocks && v.Want < a.Desired:
+		case q.action == ScaleOut && !v.Abstain && v.Want > q.before, q.action == ScaleIn && !v.Abstain && !v.Blocks && v.Want < q.before:
 			continue // spoke for it
 		}
 		if q.action == ScaleOut || q.action == ScaleIn {
@@ -134,11 +136,11 @@ func (q *question) against(a engine.Account) []string {
 	look, _ := engine.LookAt(q.View, q.role)
 	switch q.action {
 	case ScaleIn:
-		if a.Desired == a.Min {
+		if q.before <= a.Min {
 			list = append(list, fmt.Sprintf("%d is the least that its bounds allow", a.Min))
 		}
 	case ScaleOut:
-		if a.Desired == a.Max {
+		if q.before >= a.Max {
 			list = append(list, fmt.Sprintf("%d is the most that its bounds allow", a.Max))
 		}
 	case Launch:
@@ -303,12 +305,12 @@ func (q *question) changes() []*change {
 	}
 	switch q.action {
 	case ScaleOut:
-		list = append(list, &change{name: "max", words: fixed(fmt.Sprintf("its max allowed %d (it allows %d)", a.Desired+1, a.Max)),
-			apply: func(v *engine.View, _ float64) { bounds(v, nil, new(a.Desired+1)) }})
+		list = append(list, &change{name: "max", words: fixed(fmt.Sprintf("its max were %d (it is %d)", max(q.before, a.Max)+1, a.Max)),
+			apply: func(v *engine.View, _ float64) { bounds(v, nil, new(max(q.before, a.Max)+1)) }})
 	case ScaleIn:
-		if a.Desired > 0 {
-			list = append(list, &change{name: "min", words: fixed(fmt.Sprintf("its min allowed %d (it is %d)", a.Desired-1, a.Min)),
-				apply: func(v *engine.View, _ float64) { bounds(v, new(a.Desired-1), nil) }})
+		if q.before > 0 {
+			list = append(list, &change{name: "min", words: fixed(fmt.Sprintf("its min were %d (it is %d)", min(q.before, a.Min)-1, a.Min)),
+				apply: func(v *engine.View, _ float64) { bounds(v, new(max(0, min(q.before, a.Min)-1)), nil) }})
 		}
 	case Launch:
 		list = append(list, &change{name: "min", words: fixed(fmt.Sprintf("more than %d were wanted", a.Desired)),
@@ -469,6 +471,9 @@ func (q *question) measurement(i int) *change {
 	from := m.Value
 	if m.Problem != "" || math.IsNaN(from) || from < 0 {
 		from = 0
+		if q.action == ScaleIn {
+			from = highest(metric)
+		}
 	}
 	c := &change{name: p.Spec.Name, search: true, from: from, most: candidates(from, metric)}
 	c.words = func(v float64) string {
@@ -507,13 +512,18 @@ func (q *question) measurement(i int) *change {
 	return c
 }
 
+// highest is about what no metric exceeds.
+func highest(m spec.Metric) float64 {
+	if m.Kind == spec.CPU {
+		return 1
+	}
+	return 1e7
+}
+
 // candidates are values ever farther from what it was, in both directions by turns, as far as they can be.
 func candidates(from float64, m spec.Metric) []float64 {
 	list := []float64{from}
-	highest := 1e7
-	if m.Kind == spec.CPU {
-		highest = 1
-	}
+	highest := highest(m)
 	base := math.Max(from, 1e-3)
 	for factor := 1.1; factor < 1e10; factor *= 1.5 {
 		if up := base * factor; up <= highest {
@@ -539,16 +549,19 @@ func (w WhyNot) Words(d Reader) string {
 	}
 	b.WriteString("  What spoke against it:\n")
 	for _, a := range w.Against {
-		fmt.Fprintf(&b, "  - %s\n", sentence(a))
+		fmt.Fprintf(&b, "  - %s\n", sentence(capital(a)))
 	}
 	switch len(w.Otherwise) {
 	case 0:
-		b.WriteString("  No change of what was measured, of the bounds or of the waits alone would have led to it.\n")
+		if w.Final {
+			return b.String()
+		}
+		b.WriteString("  No change of what was measured, of the bounds or of the waits alone would lead to it.\n")
 		return b.String()
 	case 1:
-		b.WriteString("  It would have been done if\n")
+		b.WriteString("  It would be done if\n")
 	default:
-		b.WriteString("  It would have been done if any of these had been so:\n")
+		b.WriteString("  It would be done if any of these were so:\n")
 	}
 	for _, alternative := range w.Otherwise {
 		fmt.Fprintf(&b, "  - %s.\n", strings.Join(alternative, ", and "))

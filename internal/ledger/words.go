@@ -39,21 +39,24 @@ func (d Reader) bold(s string) string {
 func (r *Record) Words(d Reader) string {
 	var b strings.Builder
 	a := r.Account
-	fmt.Fprintf(&b, "%s\n", d.bold(fmt.Sprintf("%s at %s", r.name(), d.clock(r.Since))))
-	fmt.Fprintf(&b, "%s\n\n", r.duration(d))
-
+	b.WriteString(r.Head(d) + "\n")
 	fmt.Fprintf(&b, "%s.\n", r.numbers(a))
-	fmt.Fprintf(&b, "%s\n", sentence(r.verdict()))
+	fmt.Fprintf(&b, "%s\n", sentence(capital(r.verdict())))
 	r.section(&b, d, "What was done", r.done())
 	r.section(&b, d, "What was measured", r.measured())
 	r.section(&b, d, "How the policies voted", r.votes())
-	r.section(&b, d, "What limited it", a.Clamps)
+	r.section(&b, d, "What limited it", capitals(a.Clamps))
 	r.section(&b, d, "Servers that are not simply serving", r.servers())
 	r.section(&b, d, "Budgets", r.budgets(d))
 	if r.LeftOut != "" {
 		fmt.Fprintf(&b, "\nThis record does not hold all that it rested on: %s.\n", r.LeftOut)
 	}
 	return b.String()
+}
+
+// Head is which record it is and how long it held, in two lines.
+func (r *Record) Head(d Reader) string {
+	return fmt.Sprintf("%s\n%s\n", d.bold(fmt.Sprintf("%s at %s", r.name(), d.clock(r.Since))), r.duration(d))
 }
 
 func (r *Record) name() string {
@@ -190,7 +193,7 @@ func (r *Record) measured() []string {
 			line += fmt.Sprintf(", from %d of %s that count", m.Servers, servers(m.Expected))
 		}
 		if span, ok := r.Ranges[p.Spec.Name]; ok && r.Ticks > 1 && span.Low < span.High {
-			line += fmt.Sprintf("; later between %s and %s", engine.Amount(metric, span.Low), engine.Amount(metric, span.High))
+			line += fmt.Sprintf("; since then between %s and %s", engine.Amount(metric, span.Low), engine.Amount(metric, span.High))
 		}
 		lines = append(lines, line)
 	}
@@ -294,7 +297,7 @@ func (r *Record) section(b *strings.Builder, d Reader, title string, lines []str
 	}
 }
 
-// sentence begins with a capital where it begins with a common word, and ends in a full stop.
+// sentence ends in a full stop.
 func sentence(s string) string {
 	if s == "" {
 		return s
@@ -305,11 +308,21 @@ func sentence(s string) string {
 	return s
 }
 
+// capital begins a sentence.
 func capital(s string) string {
-	if s == "" {
+	first, _, _ := strings.Cut(s, " ")
+	if s == "" || strings.ContainsAny(first, "-0123456789") { // a server's name stays as it is
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func capitals(lines []string) []string {
+	all := make([]string, len(lines))
+	for i, l := range lines {
+		all[i] = capital(l)
+	}
+	return all
 }
 
 func servers(n int) string {
