@@ -16,8 +16,10 @@ func (p *pass) keepIndexed() {
 			have++
 		}
 	}
+	allowed := 0
 	if have < desired {
-		allowed, why := p.mayLaunch(desired - have)
+		var why string
+		allowed, why = p.mayLaunch(desired - have)
 		p.launch(allowed, desired-have, false)
 		p.explainLaunches(desired-have, allowed, why)
 	} else {
@@ -35,8 +37,8 @@ func (p *pass) keepIndexed() {
 		}
 		p.leave(v, p.whyVictim(v, desired))
 	}
-	if p.count(coming, leaving) > 0 || !p.view.MachinesListed {
-		return // one at a time
+	if p.count(coming, leaving) > 0 || allowed > 0 || !p.view.MachinesListed {
+		return // one at a time; what is launched in this very pass is no member yet
 	}
 	for i := range p.members {
 		if m := &p.members[i]; m.chosen && m.standing == sick {
@@ -45,7 +47,7 @@ func (p *pass) keepIndexed() {
 			return
 		}
 	}
-	if p.count(sick) == 0 && p.rolloutMayGoOn() {
+	if have >= desired && p.count(sick) == 0 && p.rolloutMayGoOn() {
 		if m := p.oldest(); m != nil {
 			why := fmt.Sprintf("it comes back in its place as generation %s", short(p.role.Generation))
 			if p.count(serving) == 1 {
