@@ -2,65 +2,50 @@ package report
 
 import (
 	"fmt"
-	"image/color"
-	"io"
 	"os"
 	"time"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
+	"github.com/wcharczuk/go-chart/v2"
+	"github.com/wcharczuk/go-chart/v2/drawing"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/simulate"
 	"github.com/farmhand/terraform-provider-farmhand/internal/simulate/world"
 )
 
-// Colours of Okabe and Ito, which people of every eyesight tell apart.
-var lineColours = []color.Color{
-	color.RGBA{R: 0, G: 114, B: 178, A: 255}, color.RGBA{R: 230, G: 159, A: 255}, color.RGBA{R: 86, G: 180, B: 233, A: 255},
-	color.RGBA{G: 158, B: 115, A: 255}, color.RGBA{R: 204, G: 121, B: 167, A: 255}, color.RGBA{R: 213, G: 94, A: 255}, color.RGBA{A: 255},
-}
+// lineColours are those of Okabe and Ito, which people of every eyesight tell apart.
+var lineColours = []string{"0072b2", "e69f00", "56b4e9", "009e73", "cc79a7", "d55e00", "000000"}
 
 // Picture writes the runs as a picture: the servers that the demand would fill to the target as an area, those in
 // service as a line for each pilot. format is "svg" or "png".
 func Picture(path, format string, r simulate.Report) (err error) {
-	p := plot.New()
-	p.Title.Text = fmt.Sprintf("%s, target %s", r.Trace, r.Target)
-	p.Y.Label.Text = "servers"
-	p.Y.Min = 0
-	p.X.Tick.Marker = plot.TimeTicks{Format: timeFormat(r.Results[0]), Time: plot.UTCUnixTime}
-	p.Legend.Top = true
-	p.Add(plotter.NewGrid())
+	kind := chart.SVG
+	if format == "png" {
+		kind = chart.PNG
+	}
+	drawn := chart.Chart{
+		Title: fmt.Sprintf("%s, target %s", r.Trace, r.Target), TitleStyle: chart.Style{FontSize: 11},
+		Width: 1100, Height: 480,
+		Background: chart.Style{Padding: chart.Box{Top: 40, Left: 130, Right: 20, Bottom: 10}},
+		XAxis:      chart.XAxis{ValueFormatter: chart.TimeValueFormatterWithFormat(timeFormat(r.Results[0]))},
+		YAxis:      chart.YAxis{Name: "servers", ValueFormatter: func(v any) string { return fmt.Sprintf("%.0f", v) }},
+	}
+	grey := drawing.ColorFromHex("e1e1e1")
+	drawn.Series = append(drawn.Series, series("demand ÷ target", r.Results[0], chart.Style{StrokeColor: grey, FillColor: grey}, func(s world.Stretch) float64 { return s.Needed }))
+	highest := 1.0
+	for i := len(r.Results) - 1; i >= 0; i-- { // Farmhand's lies on top
+		result := r.Results[i]
+		style := chart.Style{StrokeColor: drawing.ColorFromHex(lineColours[i%len(lineColours)]), StrokeWidth: 1}
+		if i == 0 {
+			style.StrokeWidth = 2
+		}
+		drawn.Series = append(drawn.Series, series(result.Pilot, result, style, func(s world.Stretch) float64 { return s.Serving }))
+		for _, s := range result.Series {
+			highest = max(highest, s.Needed, s.Serving)
+		}
+	}
+	drawn.YAxis.Range = &chart.ContinuousRange{Min: 0, Max: highest * 1.05}
+	drawn.Elements = []chart.Renderable{chart.LegendLeft(&drawn)}
 
-	for i, result := range r.Results {
-		if i == 0 {
-			area, err := plotter.NewLine(points(result, func(s world.Stretch) float64 { return s.Needed }))
-			if err != nil {
-				return fmt.Errorf("drawing the demand: %w", err)
-			}
-			area.FillColor = color.Gray{Y: 225}
-			area.Width = 0
-			area.Color = color.Gray{Y: 225}
-			p.Add(area)
-			p.Legend.Add("demand ÷ target", area)
-		}
-		line, err := plotter.NewLine(points(result, func(s world.Stretch) float64 { return s.Serving }))
-		if err != nil {
-			return fmt.Errorf("drawing %s: %w", result.Pilot, err)
-		}
-		line.StepStyle = plotter.PostStep
-		line.Color = lineColours[i%len(lineColours)]
-		line.Width = vg.Points(1)
-		if i == 0 {
-			line.Width = vg.Points(2)
-		}
-		p.Add(line)
-		p.Legend.Add(result.Pilot, line)
-	}
-	drawn, err := p.WriterTo(28*vg.Centimeter, 12*vg.Centimeter, format)
-	if err != nil {
-		return fmt.Errorf("drawing %s: %w", path, err)
-	}
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -70,21 +55,23 @@ func Picture(path, format string, r simulate.Report) (err error) {
 			err = closeErr
 		}
 	}()
-	_, err = drawn.WriteTo(io.Writer(f))
-	return err
+	if err := drawn.Render(kind, f); err != nil {
+		return fmt.Errorf("drawing %s: %w", path, err)
+	}
+	return nil
 }
 
-func points(r world.Result, value func(world.Stretch) float64) plotter.XYs {
-	xys := make(plotter.XYs, len(r.Series))
-	for i, s := range r.Series {
-		xys[i].X, xys[i].Y = float64(s.At.Unix()), value(s)
+func series(name string, r world.Result, style chart.Style, value func(world.Stretch) float64) chart.TimeSeries {
+	s := chart.TimeSeries{Name: name, Style: style}
+	for _, stretch := range r.Series {
+		s.XValues, s.YValues = append(s.XValues, stretch.At), append(s.YValues, value(stretch))
 	}
-	return xys
+	return s
 }
 
 func timeFormat(r world.Result) string {
 	if r.End.Sub(r.Start) > 36*time.Hour {
-		return "2 Jan\n15:04"
+		return "2 Jan 15:04"
 	}
 	return "15:04"
 }
