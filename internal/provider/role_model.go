@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -30,6 +31,7 @@ func (m *roleModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Role
 		Environment: stringMap(ctx, m.Environment, diags), SecretsVersion: m.SecretVersion.ValueInt64(),
 		Uses: stringSet(ctx, m.Uses, diags), Settings: stringMap(ctx, m.Settings, diags),
 		Drain: m.Drain.duration(), LaunchTimeout: m.LaunchTimeout.duration(), ScaleIn: m.ScaleIn.ValueString(),
+		ReversalsPerHour: int(m.ReversalsPerHour.ValueInt64()),
 	}
 	if h := decode[healthCheckModel](ctx, m.HealthCheck, diags); h != nil {
 		r.HealthCheck = spec.HealthCheck{
@@ -88,6 +90,7 @@ func (m *roleModel) fill(ctx context.Context, r spec.Role, diags *diag.Diagnosti
 	m.Drain = durationText(r.Drain)
 	m.LaunchTimeout = durationText(r.LaunchTimeout)
 	m.ScaleIn = types.StringValue(r.ScaleIn)
+	m.ReversalsPerHour = types.Int64Value(int64(cmp.Or(r.ReversalsPerHour, spec.DefaultReversals))) // 0: stored before there was one
 }
 
 func (m *roleModel) fillHealthCheck(ctx context.Context, c spec.HealthCheck, diags *diag.Diagnostics) {
@@ -124,6 +127,9 @@ func (m *roleModel) planDefaults(ctx context.Context, config roleModel, r spec.R
 	}
 	if config.ScaleIn.IsNull() {
 		m.ScaleIn = types.StringValue(r.ScaleIn)
+	}
+	if config.ReversalsPerHour.IsNull() {
+		m.ReversalsPerHour = types.Int64Value(int64(r.ReversalsPerHour))
 	}
 	if config.HealthCheck.IsNull() {
 		m.fillHealthCheck(ctx, defaultRole().HealthCheck, diags)

@@ -351,6 +351,7 @@ func TestRoleThatCannotBe(t *testing.T) {
 		"a drain without a unit":        {web + "drain = \"ten\"", []string{"drain", "not a duration"}},
 		"a drain of days":               {web + "drain = \"48h\"", []string{"drain", "more than a day"}},
 		"an unknown order":              {web + "scale_in = \"random\"", []string{"scale_in", "newest"}},
+		"a flap budget of one":          {web + "reversals_per_hour = 1", []string{"reversals_per_hour", "could never shrink"}},
 		"a volume without a place":      {"behavior = \"base\"\n" + envelope + "volume = {}", []string{"volume.path", "no place of its own"}},
 		"a volume with a relative path": {"behavior = \"base\"\n" + envelope + "volume = { path = \"data\" }", []string{"volume.path", "absolute"}},
 		"a volume kept how":             {"behavior = \"mysql\"\n" + envelope + "volume = { on_destroy = \"hide\" }", []string{"on_destroy", "keep"}},

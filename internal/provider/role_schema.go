@@ -43,6 +43,7 @@ type roleModel struct {
 	Drain            text           `tfsdk:"drain"`
 	LaunchTimeout    text           `tfsdk:"launch_timeout"`
 	ScaleIn          types.String   `tfsdk:"scale_in"`
+	ReversalsPerHour types.Int64    `tfsdk:"reversals_per_hour"`
 	WaitUntilServing types.Bool     `tfsdk:"wait_until_serving"`
 	Address          types.String   `tfsdk:"address"`
 	Timeouts         timeouts.Value `tfsdk:"timeouts"`
@@ -194,8 +195,15 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			"launch_timeout": optionalDuration("How long a server may take from the platform's call to serving. Default: `" + d.LaunchTimeout.String() + "`."),
 			"scale_in": schema.StringAttribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "Which server goes first when the role shrinks: `newest` or `oldest`. Default: `" + d.ScaleIn + "`.",
-				Validators:          []validator.String{stringvalidator.OneOf("newest", "oldest")},
+				MarkdownDescription: "Which server goes first when the role shrinks, among those of one generation, health and zone: `newest`, `oldest`, `least_busy`, " +
+					"or `closest_to_hour`, the one whose hour since its launch is nearest to its end. Default: `" + d.ScaleIn + "`.",
+				Validators: []validator.String{stringvalidator.OneOf(spec.ScaleInOrders...)},
+			},
+			"reversals_per_hour": schema.Int64Attribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: fmt.Sprintf("How often within an hour the policies may turn the role from growing to shrinking or back. Growing is never refused: "+
+					"once all but the last are used, the role keeps its size. The least is 2, once in and once out again. Default: `%d`.", d.ReversalsPerHour),
+				Validators: []validator.Int64{int64validator.AtLeast(1)},
 			},
 			"wait_until_serving": schema.BoolAttribute{
 				Optional:            true,

@@ -43,11 +43,7 @@ func (m *scalingPolicyModel) spec(ctx context.Context, diags *diag.Diagnostics) 
 			p.Steps = append(p.Steps, spec.Step{From: s.From.ValueFloat64Pointer(), To: s.To.ValueFloat64Pointer(), Add: int(s.Add.ValueInt64())})
 		}
 	}
-	if s := decode[scheduleModel](ctx, m.Schedule, diags); s != nil {
-		p.Schedule = &spec.Schedule{
-			Cron: s.Cron.ValueString(), Zone: s.Zone.ValueString(), Duration: s.Duration.duration(), Min: intPointer(s.Min), Max: intPointer(s.Max),
-		}
-	}
+	m.specKinds(ctx, &p, diags)
 	p.SetDefaults()
 	keepZero(&p.Cooldown, m.Cooldown)
 	if !m.Tolerance.IsNull() && !m.Tolerance.IsUnknown() {
@@ -88,14 +84,7 @@ func (m *scalingPolicyModel) fill(ctx context.Context, p spec.Policy, diags *dia
 	m.Metric = encode(ctx, m.Metric, metric, diags)
 	m.Step = fillSteps(ctx, m.Step, p.Steps, diags)
 
-	var schedule *scheduleModel
-	if s := p.Schedule; s != nil {
-		schedule = &scheduleModel{
-			Cron: types.StringValue(s.Cron), Zone: types.StringValue(s.Zone), Duration: durationText(s.Duration),
-			Min: int64Pointer(s.Min), Max: int64Pointer(s.Max),
-		}
-	}
-	m.Schedule = encode(ctx, m.Schedule, schedule, diags)
+	m.fillKinds(ctx, p, diags)
 	m.Cooldown = cooldownText(p)
 	m.Tolerance = toleranceValue(p)
 }
@@ -109,7 +98,7 @@ func cooldownText(p spec.Policy) text {
 }
 
 func toleranceValue(p spec.Policy) types.Float64 {
-	if p.Target == nil && p.Tolerance == 0 {
+	if p.Target == nil && p.Queue == nil && p.Tolerance == 0 {
 		return types.Float64Null()
 	}
 	return types.Float64Value(p.Tolerance)
@@ -133,7 +122,7 @@ func fillSteps(ctx context.Context, former types.List, steps []spec.Step, diags 
 
 // planDefaults makes defaults known where the configuration leaves them out.
 func (m *scalingPolicyModel) planDefaults(ctx context.Context, config scalingPolicyModel, p spec.Policy, diags *diag.Diagnostics) {
-	if config.Name.IsNull() && !config.Metric.IsUnknown() && !config.Schedule.IsUnknown() {
+	if config.Name.IsNull() && !config.Metric.IsUnknown() && !config.Schedule.IsUnknown() && !config.Forecast.IsUnknown() {
 		m.Name = nameText(p.Name)
 	}
 	if !m.Role.IsUnknown() && !m.Name.IsUnknown() {
@@ -150,6 +139,7 @@ func (m *scalingPolicyModel) planDefaults(ctx context.Context, config scalingPol
 		}
 		m.Metric = encode(ctx, m.Metric, metric, diags)
 	}
+	m.planKinds(ctx, config, p, diags)
 	if config.Target.IsUnknown() || config.Metric.IsUnknown() {
 		return
 	}

@@ -73,8 +73,8 @@ func TestScalingPolicyThatCannotBe(t *testing.T) {
 		lines string
 		says  []string
 	}{
-		"no kind":                      {load, []string{"target,step,schedule"}},
-		"two kinds":                    {load + "target = 1\nstep = [{ from = 1, add = 1 }]", []string{"target,step,schedule"}},
+		"no kind":                      {load, []string{"target,step,threshold,queue,schedule,forecast"}},
+		"two kinds":                    {load + "target = 1\nstep = [{ from = 1, add = 1 }]", []string{"target,step,threshold,queue,schedule,forecast"}},
 		"no step":                      {load + "step = []", []string{"step", "at least 1"}},
 		"a target without a metric":    {"target = 1", []string{"metric", "nothing to measure"}},
 		"a schedule with a metric":     {load + "schedule = { cron = \"0 8 * * *\", zone = \"UTC\", duration = \"1h\", min = 2 }", []string{"metric", "schedule"}},
@@ -89,6 +89,16 @@ func TestScalingPolicyThatCannotBe(t *testing.T) {
 		"a cooldown of days":           {load + "target = 1\ncooldown = \"48h\"", []string{"cooldown", "more than a day"}},
 		"a schedule of four fields":    {"schedule = { cron = \"8 * * *\", zone = \"UTC\", duration = \"1h\", min = 2 }", []string{"schedule.cron"}},
 		"a schedule that never fires":  {"schedule = { cron = \"0 8 31 2 *\", zone = \"UTC\", duration = \"1h\", min = 2 }", []string{"schedule.cron", "never fires"}},
+		"a threshold of nothing":       {cpu + "threshold = {}", []string{"threshold.upper", "neither lower nor upper"}},
+		"a threshold that swings":      {cpu + "threshold = { lower = 0.5, upper = 0.6, upper_increment = 2, breach_duration = \"1m\" }", []string{"threshold.upper_increment", "would swing: with 2 servers"}},
+		"a queue on each server":       {load + "queue = { backlog = 10 }", []string{"metric", "is measured on each server"}},
+		"a forecast on Mars":           {load + "forecast = { target = 1, zone = \"Mars/Olympus\" }", []string{"forecast.zone", "Mars/Olympus"}},
+		"a pace of nothing":            {load + "target = 1\nscale_in = {}", []string{"scale_in", "says nothing"}},
+		"a rate without a time":        {load + "target = 1\nscale_out = { at_most = 2 }", []string{"scale_out.per", "in which time"}},
+		"a day that is none":           {"schedule = { days = [\"moonday\"], from = \"8:00\", to = \"9:00\", zone = \"UTC\", min = 2 }", []string{"days", "moonday"}},
+		"from and no to":               {"schedule = { from = \"08:00\", zone = \"UTC\", min = 2 }", []string{"schedule.to", "must be specified"}},
+		"cron and days":                {"schedule = { cron = \"0 8 * * *\", days = [\"mon\"], from = \"08:00\", to = \"09:00\", zone = \"UTC\", min = 2 }", []string{"schedule.cron", "beside days"}},
+		"exact beyond the role's":      {"schedule = { from = \"08:00\", to = \"09:00\", zone = \"UTC\", exact = 7 }", []string{"schedule.exact", "outside of role"}},
 		"a zone that is none":          {"schedule = { cron = \"0 8 * * *\", zone = \"Mars/Olympus\", duration = \"1h\", min = 2 }", []string{"schedule.zone", "Mars/Olympus"}},
 		"a schedule of nothing":        {"schedule = { cron = \"0 8 * * *\", zone = \"UTC\", duration = \"1h\" }", []string{"schedule.min", "neither min nor max"}},
 		"a schedule beyond the role's": {"schedule = { cron = \"0 8 * * *\", zone = \"UTC\", duration = \"1h\", min = 9 }", []string{"schedule.min", "outside of role"}},
@@ -97,6 +107,42 @@ func TestScalingPolicyThatCannotBe(t *testing.T) {
 			newWorld(t).run(resource.TestStep{Config: webHCL + policyWith("p", c.lines), PlanOnly: true, ExpectError: says(c.says...)})
 		})
 	}
+}
+
+// TestScalingPolicyKinds: each kind is made, read back by an import, and planned again without a change; one becomes another.
+func TestScalingPolicyKinds(t *testing.T) {
+	w := newWorld(t)
+	const address = "farmhand_scaling_policy.p"
+	var steps []resource.TestStep
+	for _, c := range []struct{ id, lines string }{
+		{"shop/web/load_average", `
+  metric    = { load_average = {} }
+  threshold = { lower = 0.5, upper = 2 }`},
+		{"shop/web/load_average", `
+  metric    = { load_average = {} }
+  threshold = { upper = 2, period = "30s", breach_duration = "5m", upper_increment = 2 }
+  scale_out = { stabilization_window = "0s" }
+  scale_in  = { stabilization_window = "10m", at_most = 2, per = "1m" }`},
+		{"shop/web/forecast", `
+  metric   = { cpu = {} }
+  forecast = { target = 0.5 }`},
+		{"shop/web/forecast", `
+  metric   = { cpu = {} }
+  forecast = { target = 0.6, zone = "Europe/Berlin" }`},
+		{"shop/web/schedule", `
+  schedule = { days = ["fri", "sat"], from = "22:00", to = "06:00", zone = "Europe/Berlin", exact = 2 }`},
+		{"shop/web/schedule", `
+  schedule = { from = "08:00", to = "24:00", zone = "UTC", max = 3 }`},
+	} {
+		config := webHCL + policyWith("p", c.lines)
+		steps = append(steps,
+			resource.TestStep{Config: config, ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(address, tfjsonpath.New("id"), knownvalue.StringExact(c.id))}},
+			resource.TestStep{Config: config, ConfigPlanChecks: nothingPlanned},
+			resource.TestStep{Config: config, ResourceName: address, ImportState: true, ImportStateVerify: true},
+		)
+	}
+	steps = append(steps, resource.TestStep{Config: webHCL})
+	w.run(steps...)
 }
 
 func TestScalingPoliciesTogether(t *testing.T) {

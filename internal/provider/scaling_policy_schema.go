@@ -25,7 +25,12 @@ type scalingPolicyModel struct {
 	Metric    types.Object  `tfsdk:"metric"`
 	Target    types.Float64 `tfsdk:"target"`
 	Step      types.List    `tfsdk:"step"`
+	Threshold types.Object  `tfsdk:"threshold"`
+	Queue     types.Object  `tfsdk:"queue"`
 	Schedule  types.Object  `tfsdk:"schedule"`
+	Forecast  types.Object  `tfsdk:"forecast"`
+	ScaleOut  types.Object  `tfsdk:"scale_out"`
+	ScaleIn   types.Object  `tfsdk:"scale_in"`
 	Cooldown  text          `tfsdk:"cooldown"`
 	Tolerance types.Float64 `tfsdk:"tolerance"`
 }
@@ -48,19 +53,11 @@ type stepModel struct {
 	Add  types.Int64   `tfsdk:"add"`
 }
 
-type scheduleModel struct {
-	Cron     types.String `tfsdk:"cron"`
-	Zone     types.String `tfsdk:"zone"`
-	Duration text         `tfsdk:"duration"`
-	Min      types.Int64  `tfsdk:"min"`
-	Max      types.Int64  `tfsdk:"max"`
-}
-
 func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	d := defaultPolicy()
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "When a role grows or shrinks, within its `min` and `max`. A role grows if any of its policies says so and " +
-			"shrinks only if all agree. One of `target`, `step` and `schedule` is set.",
+			"shrinks only if all agree. One of `target`, `step`, `threshold`, `queue`, `schedule` and `forecast` is set.",
 		Attributes: map[string]schema.Attribute{
 			"id":   computedID("`farm/role/name`."),
 			"role": requiredName("Id of the role."),
@@ -68,12 +65,12 @@ func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaReque
 				Optional:            true,
 				Computed:            true,
 				CustomType:          textType{in: nameNotation},
-				MarkdownDescription: "Name, unique in the role. Default: the metric's kind, or `schedule`. Changing it makes a new policy.",
+				MarkdownDescription: "Name, unique in the role. Default: the metric's kind, `schedule` or `forecast`. Changing it makes a new policy.",
 				PlanModifiers:       []planmodifier.String{keepEquivalent{nameNotation}, stringplanmodifier.RequiresReplace()},
 			},
 			"metric": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "What is measured on each server and averaged over the role; with `target` and `step`.",
+				MarkdownDescription: "What is measured on each server and averaged over the role; with all kinds but `schedule`.",
 				Attributes: map[string]schema.Attribute{
 					"load_average": schema.SingleNestedAttribute{
 						Optional:            true,
@@ -109,22 +106,17 @@ func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaReque
 					"add":  schema.Int64Attribute{Required: true, MarkdownDescription: "Servers to add, or, negative, to remove."},
 				}},
 			},
-			"schedule": schema.SingleNestedAttribute{
-				Optional:            true,
-				MarkdownDescription: "Moves the envelope for a while: from each time that `cron` names, for `duration`.",
-				Attributes: map[string]schema.Attribute{
-					"cron":     schema.StringAttribute{Required: true, MarkdownDescription: "Five fields: minute, hour, day of month, month, day of week."},
-					"zone":     schema.StringAttribute{Required: true, MarkdownDescription: "IANA time zone that `cron` is in, such as `Europe/Berlin`."},
-					"duration": schema.StringAttribute{Required: true, CustomType: textType{in: durationNotation}, MarkdownDescription: "How long it is active.", PlanModifiers: []planmodifier.String{keepEquivalent{durationNotation}}},
-					"min":      schema.Int64Attribute{Optional: true, MarkdownDescription: "Fewest servers meanwhile."},
-					"max":      schema.Int64Attribute{Optional: true, MarkdownDescription: "Most servers meanwhile."},
-				},
-			},
+			"threshold": thresholdAttribute(),
+			"queue":     queueAttribute(),
+			"schedule":  scheduleAttribute(),
+			"forecast":  forecastAttribute(),
+			"scale_out": paceAttribute("Bounds how fast the policy grows the role.", "`0s`", "`4` or as many servers as there are, whichever is more, per `15s`"),
+			"scale_in":  paceAttribute("Bounds how fast the policy lets the role shrink. The most careful of the role's policies counts.", "`cooldown`; of a `threshold`, whose breach has lasted already, `10s`", "`1` per `cooldown`"),
 			"cooldown": optionalDuration("How long after any change of the role's size this policy does not vote to shrink it, and after its own " +
-				"growing does not vote to grow it again unless the metric rose. Default: `" + d.Cooldown.String() + "`."),
+				"growing does not vote to grow it again unless the metric rose. Default: `" + d.Cooldown.String() + "`; of a `threshold` its `breach_duration`."),
 			"tolerance": schema.Float64Attribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "Relative distance from `target` that is left alone: 0.1 is ten per cent.",
+				MarkdownDescription: "Relative distance from `target`, or above `queue.backlog`, that is left alone: 0.1 is ten per cent.",
 				Validators:          []validator.Float64{float64validator.Between(0, 1)},
 			},
 		},
@@ -133,7 +125,7 @@ func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaReque
 
 func (r *scalingPolicyResource) ConfigValidators(context.Context) []resource.ConfigValidator {
 	return []resource.ConfigValidator{
-		resourcevalidator.ExactlyOneOf(path.MatchRoot("target"), path.MatchRoot("step"), path.MatchRoot("schedule")),
+		resourcevalidator.ExactlyOneOf(policyKinds...),
 		resourcevalidator.Conflicting(path.MatchRoot("metric"), path.MatchRoot("schedule")),
 	}
 }
