@@ -77,6 +77,9 @@ func (k *keeper) endRole(ctx context.Context, name string, r *roleSight) error {
 	if err := k.forgetMetrics(ctx, name); err != nil {
 		return err
 	}
+	if err := k.unlearn(ctx, name); err != nil {
+		return err
+	}
 	reason := "every instance has ended; the role is gone"
 	if kept > 0 {
 		reason += fmt.Sprintf(", its %s kept as declared", count(kept, "data volume"))

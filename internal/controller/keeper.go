@@ -65,6 +65,7 @@ type keeper struct {
 	topology   string            // as it stands in the store; "" before the first look
 	secrets    map[string]bool   // role and spec revision whose secret was seen to
 	ledger     ledger.Book
+	learnt     learnt
 	tickEvery  time.Duration
 	specSeen   string    // digest of the declaration that the last tick saw
 	ticked     time.Time // when the last tick began
@@ -134,7 +135,7 @@ func (k *keeper) begin(ctx context.Context, lease *store.Lease) {
 	k.jobsCtx = ctx
 	k.gatewayKey, k.takenOver, k.resumed, k.swept, k.topology, k.specSeen = nil, false, false, false, "", ""
 	k.written, k.secrets = nil, map[string]bool{}
-	k.ledger = ledger.Book{}
+	k.ledger, k.learnt = ledger.Book{}, nil
 	k.tickEvery, k.ticked, k.listening = defaultTick, time.Time{}, time.Time{}
 }
 

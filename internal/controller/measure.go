@@ -26,7 +26,7 @@ func (s *sight) measured(p spec.Policy, instances map[string][]engine.Instance) 
 			}
 		}
 	}
-	return engine.Policy{Spec: p, Measure: metric.Of(in)}
+	return engine.Policy{Spec: p, Measure: metric.Of(in), History: s.historyOf(p)}
 }
 
 // balancersOf are the roles that balance over the role, sorted.

@@ -152,12 +152,18 @@ func (k *keeper) tick(ctx context.Context) error {
 		return err
 	}
 
+	if err := k.recall(ctx, seen); err != nil {
+		return err
+	}
 	view := seen.view()
 	outcome := k.opts.Decide(view)
 	if err := k.remember(ctx, seen, outcome.Memory); err != nil {
 		return err
 	}
 	if err := k.record(ctx, view, outcome); err != nil {
+		return err
+	}
+	if err := k.learn(ctx, outcome.Histories); err != nil {
 		return err
 	}
 	calls, err := k.execute(ctx, seen, outcome.Decisions)

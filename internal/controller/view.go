@@ -23,6 +23,7 @@ const listPatience = 15 * time.Second
 
 // sight is what one tick has seen. Its records are changed along with the store while the tick acts.
 type sight struct {
+	learnt   learnt
 	now      time.Time
 	onlyRole string
 	entry    state.FarmEntry

@@ -14,9 +14,11 @@ import (
 // was away did not see whether it held.
 
 // spellGap is how long a spell may go unseen, and spellTicks the same in ticks of a slow farm.
+// spellStep is how often a spell that goes on is remembered anew: memory that changes is written down.
 const (
 	spellGap   = 30 * time.Second
 	spellTicks = 3
+	spellStep  = 10 * time.Second
 )
 
 // spell goes on with the policy's spell, or begins one, and tells for how long it has lasted.
@@ -24,6 +26,9 @@ func (p *pass) spell(policy, of string) time.Duration {
 	s := state.Spell{Policy: policy, Of: of, Since: p.now, Seen: p.now}
 	if was, ok := p.wasSpell(policy, of); ok {
 		s.Since = was.Since
+		if p.since(was.Seen) < spellStep {
+			s.Seen = was.Seen
+		}
 	}
 	p.memory.Spells = append(p.memory.Spells, s) // a slice of this pass' own; see wishes
 	return p.since(s.Since)

@@ -31,6 +31,7 @@ type Farmhand struct {
 	view      engine.View
 	balancer  balancer
 	series    state.Series
+	learnt    map[string]state.History // by policy
 }
 
 // held is a record's machine. Report and machine are what the engine's Instance points to, so that a tick copies neither.
@@ -75,6 +76,9 @@ func (p *Farmhand) Tick(w *World) int {
 	role.Instances, role.Memory = p.instances, p.memory
 	for i, policy := range p.Policies {
 		role.Policies[i] = engine.Policy{Spec: policy, Measure: metric.Of(p.input(w, policy))}
+		if h, ok := p.learnt[policy.Name]; ok {
+			role.Policies[i].History = &h
+		}
 	}
 	p.view.Now = w.Now
 	decide := p.Decide
@@ -82,7 +86,7 @@ func (p *Farmhand) Tick(w *World) int {
 		decide = engine.Decide
 	}
 	out := decide(p.view)
-	p.memory = out.Memory[p.Role.Name]
+	p.memory, p.learnt = out.Memory[p.Role.Name], out.Histories[p.Role.Name]
 	for _, d := range out.Decisions {
 		p.carryOut(w, d)
 	}
