@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// byHand is the kind of the vote that a number set by hand is.
+const byHand = "manual"
+
 // setByHand is the number that somebody set for a while. It stands above the policies' votes, which are asked all the
 // same so that everybody sees what they would want; it is reached at once, in either direction, and it never leaves
 // the envelope. Healing goes on as ever. Its beginning and its end are said once.
@@ -26,7 +29,7 @@ func (p *pass) setByHand(base int) (n int, reason string, active bool) {
 	p.watchLow(false) // what its policies want begins to count when they decide again
 	n = min(max(is.N, a.Min), a.Max)
 	reason = fmt.Sprintf("set to %d by hand, by %s, until %s: %s", is.N, orElse(is.By, "somebody"), clock(is.Until), orElse(is.Because, "no reason given"))
-	a.Votes = append(a.Votes, Vote{Policy: "by hand", Kind: "manual", Want: is.N, Reason: reason})
+	a.Votes = append(a.Votes, Vote{Policy: "by hand", Kind: byHand, Want: is.N, Reason: reason})
 	switch {
 	case is.N > n:
 		a.Clamps = append(a.Clamps, fmt.Sprintf("%s are set by hand, max %d%s allows no more", servers(is.N), a.Max, by(p.maxBy)))

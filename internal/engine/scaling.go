@@ -38,8 +38,8 @@ func (p *pass) size() {
 	}
 	// What was wanted before is brought into the envelope first, so that votes are about what may be.
 	base := min(max(current, a.Min), a.Max)
-	n, reason, byHand := p.setByHand(base)
-	if !byHand {
+	n, reason, set := p.setByHand(base)
+	if !set {
 		n, reason = p.vote(base)
 	}
 	if n == base && base != current {
@@ -272,7 +272,7 @@ func (p *pass) remember(current, n int) {
 }
 
 func (p *pass) wantsMore() bool {
-	return slices.ContainsFunc(p.account.Votes, func(v Vote) bool { return !v.Abstain && v.Want > p.account.Max })
+	return slices.ContainsFunc(p.account.Votes, func(v Vote) bool { return !v.Abstain && v.Kind != byHand && v.Want > p.account.Max })
 }
 
 func (p *pass) whyEnvelope(current, n int) string {

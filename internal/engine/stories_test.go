@@ -38,6 +38,7 @@ import (
 //	sick web-2 http             a check fails; well web-2
 //	platform silent|answers     it can or cannot be asked
 //	machine m9 web age=1m       one that nobody knows
+//	by-hand web 4 for=10m       a number set by hand by ada; by-hand web alone takes it back
 //	delete web                  the role, or the farm if none is named
 //	dies-young web 4s           each of its machines stops so long after its launch
 //	account web, instances      what it makes of it
@@ -126,6 +127,11 @@ func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
 			}
 		}
 		w.machines[word(0)] = &machineWorld{Machine: engine.Machine{ID: word(0), Role: word(1), Name: word(1) + "-9", Token: "unknown-" + word(0)}, launched: w.now.Add(-age)}
+	case "by-hand":
+		r := w.roles[word(0)]
+		if r.manual = nil; len(d.CmdArgs) > 1 {
+			r.manual = &state.Manual{N: whole(t, word(1)), At: w.now, Until: w.now.Add(length(t, d.CmdArgs[2].Vals[0])), By: "ada@desk", Because: "a rehearsal"}
+		}
 	case "delete":
 		if len(d.CmdArgs) == 0 {
 			w.deleting = true

@@ -40,6 +40,7 @@ type roleWorld struct {
 	policies []spec.Policy
 	records  map[int]*state.Instance
 	memory   state.Memory
+	manual   *state.Manual
 
 	boot      time.Duration
 	failBoot  *state.Failure // boots of generation failGen fail
@@ -161,7 +162,7 @@ func (w *world) view() engine.View {
 	known := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(w.roles)) {
 		r := w.roles[name]
-		role := engine.Role{Spec: r.role, Deleting: r.deleting, Generation: r.gen, Stateful: r.stateful, InPlace: r.inPlace, Memory: r.memory}
+		role := engine.Role{Spec: r.role, Deleting: r.deleting, Generation: r.gen, Stateful: r.stateful, InPlace: r.inPlace, Memory: r.memory, Manual: r.manual}
 		for _, index := range slices.Sorted(maps.Keys(r.records)) {
 			rec := r.records[index]
 			in := engine.Instance{Instance: *rec}

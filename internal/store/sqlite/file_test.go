@@ -141,6 +141,36 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A store of more than a few megabytes is not searched when it is opened: what is damaged of it is said when it is read.
+func TestDamageOfALargeStoreIsSaidWhenItIsRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "farmhand.db")
+	s, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if _, err := s.Put(t.Context(), fmt.Sprintf("shop/%02d", i), bytes.Repeat([]byte{1}, 300<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	change(t, path, func(b []byte) {
+		for i := 64 << 10; i < len(b); i++ {
+			b[i] = byte(i * 7)
+		}
+	})
+	s, err = sqlite.Open(t.Context(), path)
+	if err == nil {
+		_, err = s.List(t.Context(), "shop/")
+		s.Close()
+	}
+	if !errors.Is(err, store.ErrIncompatible) || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got error %v, want ErrIncompatible", err)
+	}
+}
+
 // A newer farmhand's version may stand in the write-ahead log alone, while that farmhand runs or after it was killed.
 func TestOpenRefusesANewerVersionInTheLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "farmhand.db")
