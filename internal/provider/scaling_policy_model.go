@@ -28,14 +28,7 @@ func (m *scalingPolicyModel) spec(ctx context.Context, diags *diag.Diagnostics) 
 		v := m.Target.ValueFloat64()
 		p.Target = &v
 	}
-	if metric := decode[metricModel](ctx, m.Metric, diags); metric != nil {
-		p.Metric = &spec.Metric{Window: metric.Window.duration()}
-		if l := decode[loadAverageModel](ctx, metric.LoadAverage, diags); l != nil {
-			p.Metric.Kind, p.Metric.Minutes = spec.LoadAverage, int(l.Minutes.ValueInt64())
-		} else if !metric.CPU.IsNull() {
-			p.Metric.Kind = spec.CPU
-		}
-	}
+	p.Metric = metricSpec(ctx, m.Metric, diags)
 	if !m.Step.IsNull() && !m.Step.IsUnknown() {
 		var steps []stepModel
 		diags.Append(m.Step.ElementsAs(ctx, &steps, false)...)
@@ -65,23 +58,7 @@ func (m *scalingPolicyModel) fill(ctx context.Context, p spec.Policy, diags *dia
 	m.Name = nameText(p.Name)
 	m.Target = types.Float64PointerValue(p.Target)
 
-	var metric *metricModel
-	if p.Metric != nil {
-		in := m.Metric.AttributeTypes(ctx)
-		var load *loadAverageModel
-		var cpu *cpuModel
-		if p.Metric.Kind == spec.CPU {
-			cpu = &cpuModel{}
-		} else {
-			load = &loadAverageModel{Minutes: types.Int64Value(int64(p.Metric.Minutes))}
-		}
-		metric = &metricModel{
-			LoadAverage: encodeAs(ctx, attributeTypes(in["load_average"]), load, diags),
-			CPU:         encodeAs(ctx, attributeTypes(in["cpu"]), cpu, diags),
-			Window:      durationText(p.Metric.Window),
-		}
-	}
-	m.Metric = encode(ctx, m.Metric, metric, diags)
+	m.Metric = metricObject(ctx, m.Metric, p.Metric, diags)
 	m.Step = fillSteps(ctx, m.Step, p.Steps, diags)
 
 	m.fillKinds(ctx, p, diags)
@@ -128,16 +105,8 @@ func (m *scalingPolicyModel) planDefaults(ctx context.Context, config scalingPol
 	if !m.Role.IsUnknown() && !m.Name.IsUnknown() {
 		m.ID = types.StringValue(p.ID())
 	}
-	if metric, c := decode[metricModel](ctx, m.Metric, diags), decode[metricModel](ctx, config.Metric, diags); metric != nil && c != nil {
-		if c.Window.IsNull() {
-			metric.Window = durationText(p.Metric.Window)
-		}
-		load, lc := decode[loadAverageModel](ctx, metric.LoadAverage, diags), decode[loadAverageModel](ctx, c.LoadAverage, diags)
-		if load != nil && lc != nil && lc.Minutes.IsNull() {
-			load.Minutes = types.Int64Value(int64(p.Metric.Minutes))
-			metric.LoadAverage = encode(ctx, metric.LoadAverage, load, diags)
-		}
-		m.Metric = encode(ctx, m.Metric, metric, diags)
+	if fullyKnown(ctx, config.Metric, diags) && !config.Threshold.IsUnknown() && !config.Queue.IsUnknown() {
+		m.Metric = settled(ctx, m.Metric, p.Metric, diags)
 	}
 	m.planKinds(ctx, config, p, diags)
 	if config.Target.IsUnknown() || config.Metric.IsUnknown() {

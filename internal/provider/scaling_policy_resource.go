@@ -170,6 +170,7 @@ func (r *scalingPolicyResource) Create(ctx context.Context, req resource.CreateR
 	if !r.put(ctx, &m, store.Absent(), &resp.Diagnostics) {
 		return
 	}
+	r.putSecret(ctx, m, req.Config, &resp.Diagnostics)
 	markOwned(ctx, resp.Private, m.key(), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
@@ -178,6 +179,7 @@ func (r *scalingPolicyResource) Update(ctx context.Context, req resource.UpdateR
 	var m scalingPolicyModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
 	if r.put(ctx, &m, store.Always(), &resp.Diagnostics) {
+		r.putSecret(ctx, m, req.Config, &resp.Diagnostics)
 		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 	}
 }
@@ -216,6 +218,7 @@ func (r *scalingPolicyResource) put(ctx context.Context, m *scalingPolicyModel, 
 		diags.AddError("The policy cannot be declared", sentence(err.Error()))
 		return false
 	}
+	m.Metric = settled(ctx, m.Metric, p.Metric, diags)
 	m.ID, m.Name = types.StringValue(p.ID()), keepText(m.Name, p.Name)
 	return true
 }
@@ -259,6 +262,7 @@ func (r *scalingPolicyResource) Delete(ctx context.Context, req resource.DeleteR
 	p := m.spec(ctx, &resp.Diagnostics)
 	if !resp.Diagnostics.HasError() {
 		r.deleteKey(ctx, "scaling policy "+p.ID(), state.PolicyKey(p.Farm, p.Role, p.Name), &resp.Diagnostics)
+		r.deleteKey(ctx, "the secret of scaling policy "+p.ID(), state.PolicySecretKey(p.Farm, p.Role, p.Name), &resp.Diagnostics)
 	}
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/float64validator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/resourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -35,18 +33,6 @@ type scalingPolicyModel struct {
 	Tolerance types.Float64 `tfsdk:"tolerance"`
 }
 
-type metricModel struct {
-	LoadAverage types.Object `tfsdk:"load_average"`
-	CPU         types.Object `tfsdk:"cpu"`
-	Window      text         `tfsdk:"window"`
-}
-
-type loadAverageModel struct {
-	Minutes types.Int64 `tfsdk:"minutes"`
-}
-
-type cpuModel struct{}
-
 type stepModel struct {
 	From types.Float64 `tfsdk:"from"`
 	To   types.Float64 `tfsdk:"to"`
@@ -68,30 +54,7 @@ func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaReque
 				MarkdownDescription: "Name, unique in the role. Default: the metric's kind, `schedule` or `forecast`. Changing it makes a new policy.",
 				PlanModifiers:       []planmodifier.String{keepEquivalent{nameNotation}, stringplanmodifier.RequiresReplace()},
 			},
-			"metric": schema.SingleNestedAttribute{
-				Optional:            true,
-				MarkdownDescription: "What is measured on each server and averaged over the role; with all kinds but `schedule`.",
-				Attributes: map[string]schema.Attribute{
-					"load_average": schema.SingleNestedAttribute{
-						Optional:            true,
-						MarkdownDescription: "Load average: the number of processes that run or wait to run.",
-						Attributes: map[string]schema.Attribute{
-							"minutes": schema.Int64Attribute{
-								Optional: true, Computed: true,
-								MarkdownDescription: "`1`, `5` or `15`. Default: `1`.",
-								Validators:          []validator.Int64{int64validator.OneOf(1, 5, 15)},
-							},
-						},
-						Validators: []validator.Object{objectvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("cpu"))},
-					},
-					"cpu": schema.SingleNestedAttribute{
-						Optional:            true,
-						MarkdownDescription: "Share of the server's cores in use, from 0 to 1.",
-						Attributes:          map[string]schema.Attribute{},
-					},
-					"window": optionalDuration("Over which the samples are averaged: a decision never rests on one. Default: `" + d.Metric.Window.String() + "`."),
-				},
-			},
+			"metric": metricAttribute(),
 			"target": schema.Float64Attribute{
 				Optional:            true,
 				MarkdownDescription: "Value of the metric that the role is kept at.",
