@@ -80,7 +80,7 @@ func reduceInstance(in *Instance, leastBusy bool) {
 		return
 	}
 	r := *in.Report
-	r.Instance, r.Token, r.Version, r.Samples, r.Applied, r.ApplyError = "", "", "", nil, 0, ""
+	r.Instance, r.Token, r.Version, r.Samples, r.Unmeasured, r.Applied, r.ApplyError = "", "", "", nil, nil, 0, ""
 	if in.Phase == state.Running || leaves {
 		r.Boot.Log = nil
 		r.Checks = nil

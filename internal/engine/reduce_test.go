@@ -65,6 +65,7 @@ func embellish(t *rapid.T, r *engine.Role) {
 	r.Spec.BootScript, r.Spec.Image, r.Spec.Application = "echo secret", "debian", "shop"
 	r.Spec.Settings, r.Spec.Uses, r.Spec.Secrets = map[string]string{"memory_mb": "64"}, []string{"shop/db"}, []string{"KEY"}
 	r.Spec.HealthCheck.HTTP, r.Spec.HealthCheck.TCP = &spec.HTTPCheck{Path: "/healthz"}, &spec.TCPCheck{Port: 80}
+	r.Spec.ScaleIn = rapid.SampledFrom([]string{spec.ScaleInNewest, spec.ScaleInOldest, spec.ScaleInLeastBusy, spec.ScaleInClosestToHour}).Draw(t, "scale in by")
 	r.Spec.Volume = &spec.Volume{Path: "/data"}
 	r.InPlace = rapid.IntRange(0, 5).Draw(t, "in place") == 0
 	r.Memory.Hold = rapid.SampledFrom([]string{"", "max", "doubt:http", "doubt:silence; max"}).Draw(t, "hold")
@@ -88,7 +89,8 @@ func embellish(t *rapid.T, r *engine.Role) {
 	for i := range r.Instances {
 		in := &r.Instances[i]
 		in.Address, in.Volume, in.Reason = "10.0.0.10", "vol-1", rapid.SampledFrom([]string{"", "min is 2"}).Draw(t, "reason")
-		in.Zone = "a"
+		in.Zone = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "zone")
+		in.Protected = rapid.IntRange(0, 4).Draw(t, "protected") == 0
 		if in.Phase == state.Failed && rapid.Bool().Draw(t, "with a failure") {
 			in.Failure = &state.Failure{Step: "boot script", Error: "exit status 3", Log: []string{"no licence"}}
 		}
@@ -96,7 +98,10 @@ func embellish(t *rapid.T, r *engine.Role) {
 			rep.Instance, rep.Version, rep.Applied, rep.ApplyError = in.Name(), "1.2.3", 42, "no"
 			rep.Boot.Log = []string{"installing", "configuring"}
 			rep.Checks = append(rep.Checks, state.Check{Name: "behavior", OK: true, Since: start})
-			rep.Samples = []state.Sample{{At: start, Load1: 3}}
+			rep.Unmeasured = map[string]string{"file": "it is not there"}
+			for range rapid.IntRange(0, 2).Draw(t, "samples") {
+				rep.Samples = append(rep.Samples, state.Sample{At: start, Load1: rapid.Float64Range(0, 5).Draw(t, "load"), CPU: rapid.Float64Range(0, 1).Draw(t, "cpu")})
+			}
 		}
 		if in.Machine != nil {
 			in.Machine.Age, in.Machine.Exit = time.Minute, "exit status 1"
