@@ -78,7 +78,7 @@ func TestScalingPolicyThatCannotBe(t *testing.T) {
 		"no step":                      {load + "step = []", []string{"step", "at least 1"}},
 		"a target without a metric":    {"target = 1", []string{"metric", "nothing to measure"}},
 		"a schedule with a metric":     {load + "schedule = { cron = \"0 8 * * *\", zone = \"UTC\", duration = \"1h\", min = 2 }", []string{"metric", "schedule"}},
-		"no metric in the metric":      {"metric = {}\ntarget = 1", []string{"metric:", "nothing is measured"}},
+		"no metric in the metric":      {"metric = {}\ntarget = 1", []string{"metric:", "no kind of metric is set", "load_average or cpu"}},
 		"two metrics":                  {"metric = { load_average = {}, cpu = {} }\ntarget = 1", []string{"metric.load_average and metric.cpu"}},
 		"a load over no minutes":       {"metric = { load_average = { minutes = 2 } }\ntarget = 1", []string{"minutes", "1"}},
 		"a target that is never met":   {load + "target = 0", []string{"target:", "can never be met"}},
