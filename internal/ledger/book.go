@@ -189,6 +189,9 @@ func actsOf(decisions []engine.Decision) string {
 			continue // a step on the way
 		}
 		b.WriteString(string(d.Action) + " " + d.Kind + " " + d.Instance + " " + d.Machine + "\n")
+		if d.Action == engine.Note {
+			b.WriteString(d.Reason) // what is said is said once, so the next is another one
+		}
 	}
 	return b.String()
 }
