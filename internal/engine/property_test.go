@@ -67,10 +67,34 @@ func anyPolicies(t *rapid.T, r spec.Role) []engine.Policy {
 			{To: &low, Add: -rapid.IntRange(0, 3).Draw(t, "removes")}, {From: &low, To: &high}, {From: &high, Add: rapid.IntRange(1, 6).Draw(t, "adds")},
 		}})
 	}
+	if rapid.Bool().Draw(t, "has threshold") {
+		lower, upper := rapid.Float64Range(0.05, 1).Draw(t, "lower"), rapid.Float64Range(1, 8).Draw(t, "upper")
+		add(spec.Policy{Name: "threshold", Metric: &spec.Metric{Kind: spec.LoadAverage, Minutes: 5}, Threshold: &spec.Threshold{
+			Lower: &lower, Upper: &upper, BreachDuration: spec.Duration(rapid.IntRange(10, 200).Draw(t, "breach")) * spec.Duration(time.Second),
+			LowerIncrement: -rapid.IntRange(1, 3).Draw(t, "lower increment"), UpperIncrement: rapid.IntRange(1, 4).Draw(t, "upper increment")}})
+	}
+	if rapid.IntRange(0, 3).Draw(t, "has queue") == 0 {
+		add(spec.Policy{Name: "queue", Metric: &spec.Metric{Kind: spec.HTTPValue, HTTP: &spec.HTTPMetric{URL: "http://jobs/"}},
+			Queue: &spec.Queue{Backlog: rapid.Float64Range(0.5, 10).Draw(t, "backlog"), MinimumLifetime: spec.Duration(rapid.IntRange(0, 900).Draw(t, "lifetime")) * spec.Duration(time.Second)}})
+	}
+	if rapid.IntRange(0, 3).Draw(t, "has forecast") == 0 {
+		add(spec.Policy{Name: "forecast", Metric: &spec.Metric{Kind: spec.CPU}, Forecast: &spec.Forecast{Target: rapid.Float64Range(0.1, 2).Draw(t, "forecast's target")}})
+		all[len(all)-1].Foresight = anyForesight(t)
+	}
+	for i := range all {
+		if rapid.IntRange(0, 2).Draw(t, "has paces") == 0 {
+			all[i].Spec.ScaleOut, all[i].Spec.ScaleIn = anyPace(t, "out"), anyPace(t, "in")
+		}
+	}
 	if rapid.Bool().Draw(t, "has schedule") {
 		lowest := rapid.IntRange(r.Min, r.Max).Draw(t, "schedule's min")
 		highest := rapid.IntRange(r.Min, r.Max).Draw(t, "schedule's max")
-		s := &spec.Schedule{Cron: "0 8 * * *", Zone: "UTC", Duration: spec.Duration(rapid.IntRange(1, 4).Draw(t, "hours")) * spec.Duration(time.Hour)}
+		s := &spec.Schedule{Zone: "UTC", From: "08:00", To: "10:00", Exact: &lowest}
+		if rapid.Bool().Draw(t, "exact") {
+			add(spec.Policy{Name: "schedule", Schedule: s})
+			return all
+		}
+		s = &spec.Schedule{Cron: "0 8 * * *", Zone: "UTC", Duration: spec.Duration(rapid.IntRange(1, 4).Draw(t, "hours")) * spec.Duration(time.Hour)}
 		if rapid.Bool().Draw(t, "sets min") {
 			s.Min = &lowest
 		}
@@ -80,6 +104,23 @@ func anyPolicies(t *rapid.T, r spec.Role) []engine.Policy {
 		add(spec.Policy{Name: "schedule", Schedule: s})
 	}
 	return all
+}
+
+func anyForesight(t *rapid.T) *engine.Foresight {
+	return &engine.Foresight{Load: rapid.Float64Range(0, 12).Draw(t, "foreseen"), At: start, Lead: time.Minute, Since: start.Add(-100 * time.Hour),
+		Known: rapid.Bool().Draw(t, "is known"), Tried: rapid.IntRange(0, 100).Draw(t, "tried"), Off: rapid.Float64Range(0, 1).Draw(t, "off")}
+}
+
+func anyPace(t *rapid.T, label string) *spec.Pace {
+	p := &spec.Pace{}
+	if rapid.Bool().Draw(t, label+" has a window") {
+		window := spec.Duration(rapid.IntRange(0, 120).Draw(t, label+" window")) * spec.Duration(time.Second)
+		p.StabilizationWindow = &window
+	}
+	if rapid.Bool().Draw(t, label+" has a rate") {
+		p.AtMost, p.Per = rapid.IntRange(1, 5).Draw(t, label+" at most"), spec.Duration(rapid.IntRange(1, 300).Draw(t, label+" per"))*spec.Duration(time.Second)
+	}
+	return p
 }
 
 func anyMeasure(t *rapid.T, running int) engine.Measure {
@@ -100,6 +141,7 @@ func anyInstance(t *rapid.T, role spec.Role, index int) engine.Instance {
 		Role: role.Name, Index: index, Token: fmt.Sprintf("t%d", index), Phase: rapid.SampledFrom(phases).Draw(t, "phase"),
 		Generation: rapid.SampledFrom([]string{"g1", "g2"}).Draw(t, "generation"),
 		Created:    ago(t, "created", 20*time.Minute),
+		Zone:       rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "zone"), Protected: rapid.IntRange(0, 9).Draw(t, "protected") == 0,
 	}}
 	in.Since = in.Created.Add(time.Duration(rapid.IntRange(0, 60).Draw(t, "since")) * time.Second)
 	if in.Phase == state.Running || in.Phase == state.Draining {
@@ -130,6 +172,23 @@ func anyMemory(t *rapid.T) state.Memory {
 	if rapid.Bool().Draw(t, "is low") {
 		m.LowSince = ago(t, "low since", 10*time.Minute)
 	}
+	m.Sized = m.Desired > 0 && rapid.Bool().Draw(t, "sized")
+	m.Direction = rapid.SampledFrom([]string{"", state.Out, state.In}).Draw(t, "direction")
+	for range rapid.IntRange(0, 3).Draw(t, "reversals") {
+		m.Reversals = append(m.Reversals, ago(t, "turned", 80*time.Minute))
+	}
+	for _, policy := range []string{"target", "steps", "threshold", "queue"} {
+		if rapid.IntRange(0, 2).Draw(t, "has a spell") == 0 {
+			seen := ago(t, "seen", time.Minute)
+			m.Spells = append(m.Spells, state.Spell{Policy: policy, Of: rapid.SampledFrom([]string{state.Out, state.In}).Draw(t, "of"), Seen: seen, Since: seen.Add(-time.Duration(rapid.IntRange(0, 400).Draw(t, "lasted")) * time.Second)})
+		}
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "changes") {
+		m.Changes = append(m.Changes, state.Change{At: ago(t, "changed", 5*time.Minute), By: rapid.SampledFrom([]int{-2, -1, 1, 3}).Draw(t, "by")})
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "boots") {
+		m.Boots = append(m.Boots, spec.Duration(rapid.IntRange(1, 600).Draw(t, "boot"))*spec.Duration(time.Second))
+	}
 	if rapid.IntRange(0, 3).Draw(t, "has failed") == 0 {
 		m.LaunchFailures, m.FailedGeneration = rapid.IntRange(1, 5).Draw(t, "failures"), rapid.SampledFrom([]string{"g1", "g2"}).Draw(t, "failed generation")
 		m.FailedAt = ago(t, "failed", 2*time.Hour)
@@ -142,7 +201,8 @@ func anyMemory(t *rapid.T) state.Memory {
 func anyRole(t *rapid.T) engine.Role {
 	r := spec.Role{Farm: "shop", Name: "web", Min: rapid.IntRange(0, 6).Draw(t, "min")}
 	r.Max = r.Min + rapid.IntRange(0, 6).Draw(t, "more")
-	r.ScaleIn = rapid.SampledFrom([]string{spec.ScaleInNewest, spec.ScaleInOldest}).Draw(t, "scale in")
+	r.ScaleIn = rapid.SampledFrom(spec.ScaleInOrders).Draw(t, "scale in")
+	r.ReversalsPerHour = rapid.IntRange(0, 4).Draw(t, "reversals per hour")
 	r.SetDefaults()
 	role := engine.Role{Spec: r, Generation: "g2", Memory: anyMemory(t),
 		Stateful: rapid.IntRange(0, 3).Draw(t, "stateful") == 0, Deleting: rapid.IntRange(0, 14).Draw(t, "deleting") == 0}
@@ -282,7 +342,7 @@ func TestLostMetricsNeverLower(t *testing.T) {
 		role := &v.Roles[0]
 		var metered []int
 		for i, p := range role.Policies {
-			if p.Spec.Metric != nil {
+			if p.Spec.Votes() {
 				metered = append(metered, i)
 			}
 		}

@@ -247,7 +247,7 @@ func (p *pass) remember(current, n int) {
 	}
 	p.account.Reversals, p.account.Budget = p.reversals(), p.budget()
 	if n > current {
-		if p.since(p.memory.BurstSince) >= burstPeriod {
+		if !first && p.since(p.memory.BurstSince) >= burstPeriod { // what a role begins with is no burst
 			p.memory.BurstSince, p.memory.BurstFrom = p.now, current
 		}
 		p.memory.LastScaleOut = p.now
