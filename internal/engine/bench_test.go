@@ -38,7 +38,7 @@ func measureAll(v *engine.View) {
 	for i := range v.Roles {
 		r := &v.Roles[i]
 		for j := range r.Policies {
-			if m := r.Policies[j].Spec.Metric; m != nil {
+			if m := r.Policies[j].Spec.Metric; m != nil && m.Origin() == spec.OnServer {
 				r.Policies[j].Measure = metric.OfRole(v.Now, *m, r.Instances, func(in engine.Instance) bool { return engine.Warm(v.Now, *m, in) })
 			}
 		}
@@ -74,16 +74,38 @@ func largeRole(i int) engine.Role {
 	case i%50 == 47:
 		role.Memory.LastScaleOut = start.Add(-time.Minute)
 	}
-	target, low, high, four := 1.5, 0.2, 0.8, 4
+	target, low, high, two, four := 1.5, 0.2, 0.8, 2.0, 4
 	for _, p := range []spec.Policy{
 		{Name: "target", Metric: &spec.Metric{Kind: spec.LoadAverage}, Target: &target},
 		{Name: "steps", Metric: &spec.Metric{Kind: spec.CPU}, Steps: []spec.Step{{To: &low, Add: -1}, {From: &low, To: &high}, {From: &high, Add: 2}}},
+		{Name: "threshold", Metric: &spec.Metric{Kind: spec.LoadAverage, Minutes: 5}, Threshold: &spec.Threshold{Lower: &low, Upper: &two}},
+		{Name: "queue", Metric: &spec.Metric{Kind: spec.HTTPValue, HTTP: &spec.HTTPMetric{URL: "http://jobs/"}}, Queue: &spec.Queue{Backlog: 100}},
+		{Name: "forecast", Metric: &spec.Metric{Kind: spec.CPU}, Forecast: &spec.Forecast{Target: 0.5, Zone: "Europe/Paris"}},
+		{Name: "night", Schedule: &spec.Schedule{Days: []string{"fri", "sat"}, From: "22:00", To: "06:00", Zone: "Europe/Paris", Min: &four}},
 		{Name: "schedule", Schedule: &spec.Schedule{Cron: "0 8 * * 1-5", Zone: "Europe/Paris", Duration: spec.Duration(10 * time.Hour), Min: &four}},
 	} {
 		p.SetDefaults()
-		role.Policies = append(role.Policies, engine.Policy{Spec: p})
+		ep := engine.Policy{Spec: p}
+		if p.Forecast != nil {
+			ep.History = largeHistory(p)
+		}
+		if p.Queue != nil {
+			ep.Measure = measured(10, 950)
+		}
+		role.Policies = append(role.Policies, ep)
 	}
 	return role
+}
+
+// largeHistory is a month of learning.
+func largeHistory(p spec.Policy) *state.History {
+	h := &state.History{Of: p.Metric.Key(), Zone: p.Forecast.Zone, Level: 1, Since: start.AddDate(0, -1, 0), Closed: start, Open: state.Quarter{Start: start, Sum: 1, N: 1}, Tried: 2000, Off: 0.1, Mean: 1,
+		Day: make([]float32, 96), Week: make([]float32, 7*96), DaySeen: make([]byte, 96), WeekSeen: make([]byte, 7*96)}
+	for i := range h.Week {
+		h.Week[i], h.WeekSeen[i] = float32(i%96)/40, 4
+		h.Day[i%96], h.DaySeen[i%96] = float32(i%96)/40, 30
+	}
+	return h
 }
 
 func largeInstance(r spec.Role, index int, load float64) engine.Instance {
