@@ -24,3 +24,32 @@ resource "farmhand_scaling_policy" "office_hours" {
   name     = "office-hours"
   schedule = { cron = "0 8 * * 1-5", zone = "Europe/Berlin", duration = "10h", min = 4 }
 }
+
+# Two more when the CPUs have been busy for two minutes without a break.
+resource "farmhand_scaling_policy" "busy" {
+  role      = farmhand_role.web.id
+  name      = "busy"
+  metric    = { cpu = {} }
+  threshold = { upper = 0.9, period = "30s", breach_duration = "2m", upper_increment = 2 }
+}
+
+# Fifty jobs to each worker, none while there are none, and each lives for at least 45 minutes.
+resource "farmhand_scaling_policy" "jobs" {
+  role   = farmhand_role.worker.id
+  metric = { http = { url = "http://jobs.example.com/waiting" } }
+  queue  = { backlog = 50, minimum_lifetime = "45m" }
+}
+
+# Exactly two in the nights of the weekend.
+resource "farmhand_scaling_policy" "weekend" {
+  role     = farmhand_role.worker.id
+  schedule = { days = ["fri", "sat"], from = "22:00", to = "06:00", zone = "Europe/Berlin", exact = 2 }
+}
+
+# Ready for what this time of the week usually brings; and at most two fewer a minute.
+resource "farmhand_scaling_policy" "ahead" {
+  role     = farmhand_role.web.id
+  metric   = { load_average = {} }
+  forecast = { target = 1.5, zone = "Europe/Berlin" }
+  scale_in = { at_most = 2, per = "1m" }
+}
