@@ -33,13 +33,14 @@ func (f *farm) asks(instance, role string, metrics ...spec.Metric) {
 	f.must(err)
 }
 
-// sampled waits until one of the instance's latest samples has a value that ok takes, and returns it.
+// sampled waits for a sample, taken from now on, with a value that ok takes, and returns it.
 func (f *farm) sampled(instance, key, what string, ok func(float64) bool) float64 {
 	f.Helper()
 	var found float64
+	began := time.Now() // containers have the clock of their machine
 	f.await(instance, what, func(r state.Report) bool {
-		for _, s := range r.Samples[max(0, len(r.Samples)-2):] {
-			if v, there := s.Values[key]; there && ok(v) {
+		for _, s := range r.Samples {
+			if v, there := s.Values[key]; there && s.At.After(began) && ok(v) {
 				found = v
 				return true
 			}
