@@ -109,7 +109,7 @@ if [ "$platform" = docker ]; then
 	step "First page served at $url, $((SECONDS - began)) s after the start"
 	curl -fsS "$url" | grep -o 'served by [a-z0-9-]*'
 	start_load() {
-		wrk -t2 -c60 -d300s --timeout 10s "${url}work?ms=50" >"$work/wrk.log" 2>&1 &
+		wrk -t2 -c60 -d300s --timeout 10s "${url}work?ms=20" >"$work/wrk.log" 2>&1 &
 		loader=$!
 	}
 	stop_load() {

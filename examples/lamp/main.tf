@@ -45,6 +45,8 @@ resource "farmhand_role" "web" {
   uses         = [farmhand_role.mysql.id, farmhand_role.memcached.id] # addresses and passwords reach PHP's environment
   settings     = { max_workers = "40" }                               # requests that one server answers at once
   health_check = { http = { path = "/healthz" }, interval = "2s", unhealthy_after = 2, grace = "30s" }
+
+  reversals_per_hour = 20 # growing and shrinking again, as often as one cares to watch; the default is 2
 }
 
 resource "farmhand_role" "mysql" {

@@ -64,7 +64,7 @@ func Load(ctx context.Context, address string, n int) (stop func()) {
 	for range n {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := Get(ctx, address+"work?ms=50"); err != nil {
+				if _, err := Get(ctx, address+"work?ms=20"); err != nil {
 					// A farm that is being broken on purpose answers some requests with nothing.
 					select {
 					case <-ctx.Done():
