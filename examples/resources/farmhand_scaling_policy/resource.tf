@@ -53,3 +53,17 @@ resource "farmhand_scaling_policy" "ahead" {
   forecast = { target = 1.5, zone = "Europe/Berlin" }
   scale_in = { at_most = 2, per = "1m" }
 }
+
+# Answers within 400 ms for all but one request in a hundred, as the balancer sees them.
+resource "farmhand_scaling_policy" "slow" {
+  role   = farmhand_role.web.id
+  metric = { response_time = {}, statistic = "p99", window = "30s" }
+  target = 0.4
+}
+
+# A server for each thousand jobs that the database says are waiting.
+resource "farmhand_scaling_policy" "jobs" {
+  role   = farmhand_role.web.id
+  metric = { sql = { role = farmhand_role.mysql.id, query = "SELECT COUNT(*) FROM jobs WHERE done = 0" } }
+  queue  = { backlog = 1000 }
+}
