@@ -62,8 +62,8 @@ resource "farmhand_scaling_policy" "slow" {
 }
 
 # A server for each thousand jobs that the database says are waiting.
-resource "farmhand_scaling_policy" "jobs" {
-  role   = farmhand_role.web.id
+resource "farmhand_scaling_policy" "backlog" {
+  role   = farmhand_role.worker.id
   metric = { sql = { role = farmhand_role.mysql.id, query = "SELECT COUNT(*) FROM jobs WHERE done = 0" } }
   queue  = { backlog = 1000 }
 }
