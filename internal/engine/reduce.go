@@ -12,22 +12,46 @@ import (
 // the same account of the role on it. It leaves out the other roles but for what Elsewhere says, what a role is set
 // up with (also because that may hold secrets, and a record must not), and of reports what measures already tell. It
 // shares with the View what it leaves alone. The role must be in the View.
-func Reduce(view View, name string) View {
-	r := View{Now: view.Now, Farm: spec.Farm{Name: view.Farm.Name, Tick: view.Farm.Tick}, Deleting: view.Deleting,
-		MachinesListed: view.MachinesListed, Listening: view.Listening, Elsewhere: view.Elsewhere}
-	for i := range view.Roles {
-		role := &view.Roles[i]
-		if role.Spec.Name == name {
-			p := newPass(&view, role)
-			p.live()
-			r.Roles = []Role{reduceRole(*role, p)}
-			continue
-		}
-		p := newPass(&view, role)
+func Reduce(view View, name string) View { return NewReducer(view).Role(name) }
+
+// Reducer reduces a View to several of its roles, one after the other, and looks at each role once only. Not for
+// concurrent use.
+type Reducer struct {
+	view   View
+	passes map[string]*pass // nil before the first call
+	counts map[string]Elsewhere
+	all    Elsewhere
+}
+
+// NewReducer does nothing yet.
+func NewReducer(view View) *Reducer { return &Reducer{view: view} }
+
+func (d *Reducer) look() {
+	if d.passes != nil {
+		return
+	}
+	d.passes, d.counts, d.all = make(map[string]*pass, len(d.view.Roles)), make(map[string]Elsewhere, len(d.view.Roles)), d.view.Elsewhere
+	for i := range d.view.Roles {
+		p := newPass(&d.view, &d.view.Roles[i])
 		p.live()
-		silent, all := p.countSilent()
-		r.Elsewhere.Silent += silent
-		r.Elsewhere.Serving += all
+		silent, serving := p.countSilent()
+		name := p.role.Spec.Name
+		d.passes[name], d.counts[name] = p, Elsewhere{Serving: serving, Silent: silent}
+		d.all.Serving += serving
+		d.all.Silent += silent
+	}
+}
+
+// Role is what Reduce gives.
+func (d *Reducer) Role(name string) View {
+	d.look()
+	view := &d.view
+	r := View{Now: view.Now, Farm: spec.Farm{Name: view.Farm.Name, Tick: view.Farm.Tick}, Deleting: view.Deleting,
+		MachinesListed: view.MachinesListed, Listening: view.Listening}
+	own := d.counts[name]
+	r.Elsewhere = Elsewhere{Serving: d.all.Serving - own.Serving, Silent: d.all.Silent - own.Silent}
+	if p := d.passes[name]; p != nil {
+		r.Roles = []Role{reduceRole(*p.role, p)}
 	}
 	for _, s := range view.Strays {
 		if s.Role == name {

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -130,4 +131,47 @@ func BenchmarkExplain(b *testing.B) {
 			b.ReportMetric(float64(rows), "records")
 		})
 	}
+}
+
+// BenchmarkTick folds a tick of 1,000 roles of ten servers at peace, and packs what is then to be written: what the
+// ledger adds to a decision pass.
+func BenchmarkTick(b *testing.B) {
+	one := view(10)
+	v := one
+	v.Roles = nil
+	for i := range 1000 {
+		r := one.Roles[0]
+		r.Spec.Name = fmt.Sprintf("web%03d", i)
+		r.Instances = slices.Clone(r.Instances)
+		v.Roles = append(v.Roles, r)
+	}
+	var book ledger.Book
+	var pages, first int
+	var longest time.Duration
+	for b.Loop() {
+		v.Now = v.Now.Add(2 * time.Second)
+		for i := range v.Roles {
+			for k := range v.Roles[i].Instances {
+				v.Roles[i].Instances[k].Report = &state.Report{At: v.Now, Boot: state.Boot{Done: true}}
+			}
+		}
+		out := engine.Decide(v)
+		began := time.Now()
+		for _, p := range book.Tick(v, out) {
+			value, err := ledger.Encode(p.Record)
+			if err != nil {
+				b.Fatal(err)
+			}
+			book.Wrote(p, 1, len(value))
+			pages++
+		}
+		if took := time.Since(began); first == 0 {
+			b.ReportMetric(float64(took.Microseconds())/1e3, "first-ms")
+			first = pages
+		} else {
+			longest = max(longest, took)
+		}
+	}
+	b.ReportMetric(float64(longest.Microseconds())/1e3, "longest-ms")
+	b.ReportMetric(float64(pages-first)/float64(max(1, b.N-1)), "pages/tick")
 }

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/json"
+	"hash/fnv"
 	"math"
 	"slices"
 	"strings"
@@ -18,6 +20,10 @@ const (
 	writeEvery = time.Minute
 	// longest is for how long like ticks are folded into one record, so that there is one near to every time.
 	longest = 30 * time.Minute
+	// Of the records that go on, at a tick so many are written, or that share of the roles if it is more; ticks are two
+	// seconds apart, and thirty come in the minute.
+	leastDue = 10
+	dueShare = 20
 	// never is for how long a record may go on even where there is no room for another.
 	never = 6 * time.Hour
 )
@@ -56,7 +62,8 @@ func (b *Book) Tick(view engine.View, outcome engine.Outcome) []*Page {
 	if b.pages == nil {
 		b.pages, b.tanks = map[string]*Page{}, map[string]*tank{}
 	}
-	var pages []*Page
+	var pages, due []*Page
+	reducer := engine.NewReducer(view)
 	for i := range view.Roles {
 		role := &view.Roles[i]
 		name := role.Spec.Name
@@ -73,17 +80,25 @@ func (b *Book) Tick(view engine.View, outcome engine.Outcome) []*Page {
 			acts != "" && acts != p.acts,
 			account.Desired != p.Record.Account.Desired,
 			view.Now.Sub(p.Record.Since) >= never,
-			(matter != p.matter || view.Now.Sub(p.Record.Since) >= longest) && b.tank(name).allows(view.Now, p.size):
+			(matter != p.matter || view.Now.Sub(p.Record.Since) >= longestOf(name)) && b.tank(name).allows(view.Now, p.size):
 			b.sequence++
 			p = &Page{Role: name, matter: matter, Record: Record{
-				ID: ID(view.Now, b.sequence), Since: view.Now.UTC(), View: engine.Reduce(view, name), Decisions: decisions}}
+				ID: ID(view.Now, b.sequence), Since: view.Now.UTC(), View: reducer.Role(name), Decisions: decisions}}
 			b.pages[name] = p
 		}
 		p.fold(view.Now, account, role, acts)
-		if p.Revision == 0 || view.Now.Sub(p.written) >= writeEvery || p.shown != shownOf(account) {
-			p.mark()
+		switch {
+		case p.Revision == 0, p.shown != shownOf(account):
 			pages = append(pages, p)
+		case view.Now.Sub(p.written) >= writeEvery:
+			due = append(due, p)
 		}
+	}
+	// Those that only go on take turns, the longest unwritten first: a thousand at once would hold the tick up.
+	slices.SortFunc(due, func(a, b *Page) int { return cmp.Or(a.written.Compare(b.written), strings.Compare(a.Role, b.Role)) })
+	pages = append(pages, due[:min(len(due), max(leastDue, len(view.Roles)/dueShare))]...)
+	for _, p := range pages {
+		p.mark()
 	}
 	slices.SortFunc(pages, func(a, b *Page) int { return strings.Compare(a.Role, b.Role) })
 	return pages
@@ -104,6 +119,13 @@ func (b *Book) Open(role string) string {
 		return p.Record.ID
 	}
 	return ""
+}
+
+// longestOf is longest, somewhat less for one role than for another: what began together is not to end together.
+func longestOf(role string) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(role))
+	return longest - time.Duration(h.Sum32()%600)*time.Second
 }
 
 func (b *Book) tank(role string) *tank {

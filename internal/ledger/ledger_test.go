@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -186,4 +187,51 @@ func view(n int) engine.View {
 		r.Instances = append(r.Instances, in)
 	}
 	return v
+}
+
+// TestManyRoles: those that go on take turns, and within two minutes each is written again.
+func TestManyRoles(t *testing.T) {
+	one := view(3)
+	v := one
+	v.Roles = nil
+	for i := range 500 {
+		r := one.Roles[0]
+		r.Spec.Name = fmt.Sprintf("web%03d", i)
+		r.Spec.Min, r.Spec.Max = 3, 3
+		v.Roles = append(v.Roles, r)
+	}
+	for i := range v.Roles {
+		v.Roles[i].Instances = slices.Clone(v.Roles[i].Instances)
+		for k := range v.Roles[i].Instances {
+			v.Roles[i].Instances[k].Role = v.Roles[i].Spec.Name
+		}
+	}
+	var book ledger.Book
+	last := map[string]time.Time{}
+	for tick := range 120 {
+		pages := book.Tick(v, engine.Decide(v))
+		if most := 500; tick > 0 && len(pages) > most/20 {
+			t.Fatalf("tick %d writes %d pages", tick, len(pages))
+		}
+		for _, p := range pages {
+			last[p.Role] = v.Now
+			book.Wrote(p, 1, 300)
+			if p.Record.View.Elsewhere.Serving != 499*3 {
+				t.Fatalf("elsewhere %+v", p.Record.View.Elsewhere)
+			}
+		}
+		v.Now = v.Now.Add(2 * time.Second)
+		for i := range v.Roles {
+			for k := range v.Roles[i].Instances {
+				report := *v.Roles[i].Instances[k].Report
+				report.At = v.Now
+				v.Roles[i].Instances[k].Report = &report
+			}
+		}
+		for role, at := range last {
+			if v.Now.Sub(at) > 2*time.Minute {
+				t.Fatalf("%s was written %s ago", role, v.Now.Sub(at))
+			}
+		}
+	}
 }

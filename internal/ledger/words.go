@@ -70,10 +70,8 @@ func (r *Record) name() string {
 func (r *Record) duration(d Reader) string {
 	id := "Record " + r.ID
 	switch {
-	case !d.Next.IsZero() && r.Ticks > 1:
-		return fmt.Sprintf("%s. It held for %s, until %s.", id, engine.Brief(d.Next.Sub(r.Since)), d.clock(d.Next))
 	case !d.Next.IsZero():
-		return fmt.Sprintf("%s. It held until the next look, %s later.", id, engine.Brief(d.Next.Sub(r.Since)))
+		return fmt.Sprintf("%s. It held for %s, until %s.", id, engine.Brief(d.Next.Sub(r.Since)), d.clock(d.Next))
 	case r.Ticks > 1:
 		return fmt.Sprintf("%s, the newest. It has held for %s as of %s ago.", id, engine.Brief(r.Until.Sub(r.Since)), engine.Brief(d.Now.Sub(r.Until)))
 	}
@@ -190,10 +188,15 @@ func (r *Record) measured() []string {
 		}
 		line += fmt.Sprintf(", %s old", engine.Brief(m.Age))
 		if m.Expected > 0 {
-			line += fmt.Sprintf(", from %d of %s that count", m.Servers, servers(m.Expected))
+			line += fmt.Sprintf(", from %d of %s", m.Servers, servers(m.Expected))
 		}
 		if span, ok := r.Ranges[p.Spec.Name]; ok && r.Ticks > 1 && span.Low < span.High {
 			line += fmt.Sprintf("; since then between %s and %s", engine.Amount(metric, span.Low), engine.Amount(metric, span.High))
+			for _, v := range r.Account.Votes {
+				if v.Policy == p.Spec.Name && v.Age != "" {
+					line += ", in the end " + engine.Amount(metric, v.Value)
+				}
+			}
 		}
 		lines = append(lines, line)
 	}
