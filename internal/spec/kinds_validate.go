@@ -36,6 +36,7 @@ func (p Policy) validateKind(c *checker) {
 		c.wrong("metric", "there is nothing to measure", "Write metric = { load_average = { minutes = 1 } } or metric = { cpu = {} }")
 	default:
 		p.Metric.validate(c)
+		p.Metric.validateFarm(c, p.Farm)
 		before := len(c.problems)
 		p.AsLoad().validateMeasuring(c, set[0], p)
 		if p.Threshold == nil { // its lines are looked at as they are declared

@@ -109,6 +109,9 @@ func TestMetricsThatCannotBe(t *testing.T) {
 			t.Errorf("%s: %v; want one about %s that says %q", name, problems, c.attribute, c.says)
 		}
 	}
+	if problems := of(Metric{Kind: SQLValue, SQL: &SQLMetric{Role: "other/mysql", Query: "SELECT 1"}}).Validate(); len(problems) != 1 || problems[0].Attribute != "metric.sql.role" {
+		t.Errorf("a database of another farm: %v", problems)
+	}
 	for kind := range map[string]bool{Bandwidth: true, FileValue: true, CommandValue: true, HTTPValue: true, SQLValue: true, PrometheusValue: true, SQSQueue: true, CloudWatch: true} {
 		if problems := of(Metric{Kind: kind}).Validate(); len(problems) == 0 || problems[0].Attribute != "metric."+kind {
 			t.Errorf("%s without its settings: %v", kind, problems)

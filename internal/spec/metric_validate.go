@@ -197,6 +197,13 @@ func (m SQLMetric) validate(c *checker) {
 	}
 }
 
+// validateFarm: the sidecar asks the databases of the policy's own farm; those of others are at a host.
+func (m Metric) validateFarm(c *checker, farm string) {
+	if m.SQL != nil && strings.Count(m.SQL.Role, "/") == 1 && !strings.HasPrefix(m.SQL.Role, farm+"/") {
+		c.wrong("metric.sql.role", fmt.Sprintf("%q is a role of another farm than %s", m.SQL.Role, farm), "Name a role of the same farm, or set host, user and secret_wo")
+	}
+}
+
 func (m SQSMetric) validate(c *checker) {
 	const at = "metric.sqs."
 	if m.Measure != Depth && m.Measure != OldestAge {
