@@ -3,7 +3,6 @@ package engine
 import (
 	"time"
 
-	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
@@ -75,7 +74,3 @@ func LookAt(view View, role string) (l Look, ok bool) {
 
 // Brief is a duration as one would say it: "3.2s", "45s", "12m", "3h20m".
 func Brief(d time.Duration) string { return brief(d) }
-
-// Called is what a metric is called in a sentence, and Amount a value of it.
-func Called(m spec.Metric) string            { return called(m) }
-func Amount(m spec.Metric, v float64) string { return amount(m, v) }

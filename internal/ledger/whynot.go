@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -376,12 +377,21 @@ func older(v *engine.View, d time.Duration, low bool) {
 	if low && m.LowSince.IsZero() {
 		m.LowSince = v.Now
 	}
-	for _, t := range []*time.Time{&m.LastScaleOut, &m.LastScaleIn, &m.LowSince, &m.RetryAt, &m.FailedAt, &m.BurstSince} {
-		if !t.IsZero() {
-			*t = t.Add(-d)
+	manual, spells := m.Manual, m.Spells
+	m.Manual, m.Spells = nil, nil
+	*m = earlier(reflect.ValueOf(*m), d).Interface().(state.Memory)
+	m.Manual = manual
+	// What is so then, will have been so all the time.
+	for _, p := range v.Roles[0].Policies {
+		for _, of := range []string{state.Out, state.In} {
+			s := state.Spell{Policy: p.Spec.Name, Of: of, Since: v.Now, Seen: v.Now}
+			if i := slices.IndexFunc(spells, func(o state.Spell) bool { return o.Policy == s.Policy && o.Of == of }); i >= 0 {
+				s.Since = spells[i].Since
+			}
+			s.Since = s.Since.Add(-d)
+			m.Spells = append(m.Spells, s)
 		}
 	}
-	m.DiedYoung, m.Replaced = earlier(m.DiedYoung, d), earlier(m.Replaced, d)
 	for i := range v.Roles[0].Instances {
 		in := &v.Roles[0].Instances[i]
 		if in.Phase == state.Running {
@@ -393,12 +403,26 @@ func older(v *engine.View, d time.Duration, low bool) {
 	}
 }
 
-func earlier(times []time.Time, d time.Duration) []time.Time {
-	all := slices.Clone(times)
-	for i := range all {
-		all[i] = all[i].Add(-d)
+// earlier is a copy of a value in which every time is d earlier, whatever the engine comes to remember.
+func earlier(v reflect.Value, d time.Duration) reflect.Value {
+	fresh := reflect.New(v.Type()).Elem()
+	fresh.Set(v)
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		if t := v.Interface().(time.Time); !t.IsZero() {
+			fresh.Set(reflect.ValueOf(t.Add(-d)))
+		}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			fresh.Field(i).Set(earlier(v.Field(i), d))
+		}
+	case v.Kind() == reflect.Slice && !v.IsNil():
+		fresh.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+		for i := range v.Len() {
+			fresh.Index(i).Set(earlier(v.Index(i), d))
+		}
 	}
-	return all
+	return fresh
 }
 
 // listed makes the platform answer with a machine for everybody.
@@ -484,13 +508,13 @@ func (q *question) measurement(i int) *change {
 		}
 		switch {
 		case m.Problem != "":
-			return fmt.Sprintf("policy %s knew its metric, and %s were %s %s", p.Spec.Name, engine.Called(metric), way, engine.Amount(metric, shown))
+			return fmt.Sprintf("policy %s knew its metric, and %s were %s %s", p.Spec.Name, metric.Words(), way, metric.Amount(shown))
 		case !known && v == from:
 			return fmt.Sprintf("policy %s measured every server (it measured %d of %d)", p.Spec.Name, m.Servers, m.Expected)
 		case !known:
-			return fmt.Sprintf("policy %s measured every server, and %s were %s %s (it was %s)", p.Spec.Name, engine.Called(metric), way, engine.Amount(metric, shown), engine.Amount(metric, from))
+			return fmt.Sprintf("policy %s measured every server, and %s were %s %s (it was %s)", p.Spec.Name, metric.Words(), way, metric.Amount(shown), metric.Amount(from))
 		}
-		return fmt.Sprintf("%s were %s %s (it was %s)", engine.Called(metric), way, engine.Amount(metric, shown), engine.Amount(metric, from))
+		return fmt.Sprintf("%s were %s %s (it was %s)", metric.Words(), way, metric.Amount(shown), metric.Amount(from))
 	}
 	c.apply = func(v *engine.View, value float64) {
 		role := &v.Roles[0]
@@ -514,7 +538,7 @@ func (q *question) measurement(i int) *change {
 
 // highest is about what no metric exceeds.
 func highest(m spec.Metric) float64 {
-	if m.Kind == spec.CPU {
+	if m.Kind == spec.CPU || m.Kind == spec.MemoryFree {
 		return 1
 	}
 	return 1e7

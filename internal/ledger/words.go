@@ -177,24 +177,24 @@ func (r *Record) measured() []string {
 			continue
 		}
 		m, metric := p.Measure, *p.Spec.Metric
-		head := fmt.Sprintf("%s, for policy %s: ", capital(engine.Called(metric)), p.Spec.Name)
+		head := fmt.Sprintf("%s, for policy %s: ", capital(metric.Words()), p.Spec.Name)
 		if m.Problem != "" {
 			lines = append(lines, head+"not known: "+m.Problem)
 			continue
 		}
-		line := head + engine.Amount(metric, m.Value)
+		line := head + metric.Amount(m.Value)
 		if m.Floor != m.Peak {
-			line += fmt.Sprintf(" (%s to %s within the window of %s)", engine.Amount(metric, m.Floor), engine.Amount(metric, m.Peak), engine.Brief(metric.Window.Std()))
+			line += fmt.Sprintf(" (%s to %s within the window of %s)", metric.Amount(m.Floor), metric.Amount(m.Peak), engine.Brief(metric.Window.Std()))
 		}
 		line += fmt.Sprintf(", %s old", engine.Brief(m.Age))
 		if m.Expected > 0 {
 			line += fmt.Sprintf(", from %d of %s", m.Servers, servers(m.Expected))
 		}
 		if span, ok := r.Ranges[p.Spec.Name]; ok && r.Ticks > 1 && span.Low < span.High {
-			line += fmt.Sprintf("; since then between %s and %s", engine.Amount(metric, span.Low), engine.Amount(metric, span.High))
+			line += fmt.Sprintf("; since then between %s and %s", metric.Amount(span.Low), metric.Amount(span.High))
 			for _, v := range r.Account.Votes {
 				if v.Policy == p.Spec.Name && v.Age != "" {
-					line += ", in the end " + engine.Amount(metric, v.Value)
+					line += ", in the end " + metric.Amount(v.Value)
 				}
 			}
 		}
@@ -284,6 +284,9 @@ func (r *Record) budgets(d Reader) []string {
 		healing += fmt.Sprintf(", and %d replaced a short while ago", look.Replaced)
 	}
 	lines := []string{launches, healing}
+	if a := r.Account; a.Budget > 0 && a.Reversals > 0 {
+		lines = append(lines, fmt.Sprintf("Calm: of the %d times that it may turn from growing to shrinking or back within an hour, %d are used", a.Budget, a.Reversals))
+	}
 	if m := r.Role().Manual; m.Active(r.Since) {
 		lines = append(lines, fmt.Sprintf("By hand: %d until %s, set by %s %s before: %s", m.N, d.clock(m.Until), m.By, engine.Brief(r.Since.Sub(m.At)), m.Because))
 	}

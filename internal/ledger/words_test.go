@@ -46,6 +46,23 @@ var stories = map[string]struct {
 	"hold_near_target": {"scale-out", func(v *engine.View, r *engine.Role) {
 		r.Policies = []engine.Policy{load(1.5, 1.48, 3, 3)}
 	}},
+	"threshold": {"scale-out", func(v *engine.View, r *engine.Role) {
+		upper := 2.0
+		p := spec.Policy{Farm: "shop", Role: "web", Name: "trigger", Metric: &spec.Metric{Kind: spec.LoadAverage}, Threshold: &spec.Threshold{Upper: &upper, UpperIncrement: 2, BreachDuration: spec.Duration(5 * time.Minute)}}
+		p.SetDefaults()
+		r.Policies = []engine.Policy{{Spec: p, Measure: load(1, 2.3, 3, 3).Measure}}
+		r.Memory.Spells = []state.Spell{{Policy: "trigger", Of: state.Out, Since: v.Now.Add(-2 * time.Minute), Seen: v.Now.Add(-2 * time.Second)}}
+	}},
+	"turned_too_often": {"scale-in", func(v *engine.View, r *engine.Role) {
+		r.Policies = []engine.Policy{load(1.5, 0.3, 3, 3)}
+		r.Memory.LowSince = v.Now.Add(-time.Hour)
+		r.Memory.Direction = state.Out
+		r.Memory.Reversals = []time.Time{v.Now.Add(-50 * time.Minute), v.Now.Add(-40 * time.Minute)}
+	}},
+	"scale_in": {"scale-out", func(v *engine.View, r *engine.Role) {
+		r.Policies = []engine.Policy{load(1.5, 0.3, 3, 3)}
+		r.Memory.LowSince = v.Now.Add(-time.Hour)
+	}},
 	"hold_rests": {"scale-in", func(v *engine.View, r *engine.Role) {
 		r.Policies = []engine.Policy{load(1.5, 0.3, 3, 3)}
 		r.Memory.LastScaleIn = v.Now.Add(-90 * time.Second)
