@@ -11,7 +11,7 @@ import (
 )
 
 // victim is the next server to leave: of the oldest generation first, then the unhealthy, then of the zone that has the
-// most, then by the role's order. Never the primary or a protected one, unless none is to stay at all. nil if nobody
+// most, then by the role's order. Never the primary or a protected one, unless none is to stay at all or a protected one's generation is over. nil if nobody
 // may. The order is total, so the same view names the same victim.
 func (p *pass) victim() *member {
 	shrinks := p.memory.Desired < p.role.Memory.Desired
@@ -23,7 +23,9 @@ func (p *pass) victim() *member {
 			continue
 		}
 		zones[m.Zone]++
-		if !m.chosen && (!m.Primary && !m.Protected || p.account.Desired == 0) {
+		// A roll-out replaces protected servers, too: otherwise it would never end.
+		kept := m.Primary || m.Protected && (shrinks || !m.old)
+		if !m.chosen && (!kept || p.account.Desired == 0) {
 			may = append(may, m)
 		}
 	}
