@@ -16,7 +16,7 @@ func (p *pass) queue(w *wish, base int) {
 		fewest = max(fewest, 1)
 	}
 	switch {
-	case base == 0 && m.Floor > 0, m.Floor > each*(1+policy.Tolerance)*float64(base):
+	case base == 0 && m.Floor > 0, m.Floor > each*(1+policy.TolerateAbove())*float64(base):
 		v.Want = max(needed(m.Floor, each), 1)
 		v.Reason = fmt.Sprintf("%s %s calls for %s, at %s for each", what, metric.Amount(m.Floor), servers(v.Want), metric.Amount(each))
 	case fewest < base && m.Servers < m.Expected:

@@ -12,7 +12,7 @@ func (p *pass) target(w *wish, base int) {
 	m, v, policy := w.policy.Measure, &w.vote, w.policy.Spec
 	metric, target := *policy.Metric, *policy.Target
 	what := called(metric)
-	outLine := target * (1 + policy.Tolerance)
+	outLine := policy.OutLine()
 	inLine := min(target, outLine*(1-calmMargin))
 	w.level = m.Floor
 

@@ -79,7 +79,7 @@ func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaReque
 				"growing does not vote to grow it again unless the metric rose. Default: `" + d.Cooldown.String() + "`; of a `threshold` its `breach_duration`."),
 			"tolerance": schema.Float64Attribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "Relative distance from `target`, or above `queue.backlog`, that is left alone: 0.1 is ten per cent.",
+				MarkdownDescription: "How far below `target` the metric may be before fewer servers are wanted: 0.1 is ten per cent. Above it, as above `queue.backlog`, a hundredth at most is left alone.",
 				Validators:          []validator.Float64{float64validator.Between(0, 1)},
 			},
 		},

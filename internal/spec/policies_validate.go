@@ -43,7 +43,7 @@ func (p Policy) pull(v float64) int {
 	switch p.Kind() {
 	case KindTarget:
 		switch {
-		case v > *p.Target*(1+p.Tolerance):
+		case v > p.OutLine():
 			return 1
 		case v < *p.Target*(1-p.Tolerance):
 			return -1
@@ -70,7 +70,7 @@ func (p Policy) turns() []float64 {
 	var all []float64
 	switch p.Kind() {
 	case KindTarget:
-		all = []float64{*p.Target * (1 - p.Tolerance), *p.Target * (1 + p.Tolerance)}
+		all = []float64{*p.Target * (1 - p.Tolerance), p.OutLine()}
 	case KindStep:
 		for _, b := range intervals(p.Steps) {
 			all = append(all, b.from, b.to)

@@ -21,7 +21,8 @@ type Policy struct {
 	// Cooldown is how long after any change of the role's size this policy does not vote to shrink it,
 	// and how long after its own scale-out it does not vote to grow it again unless the metric rose. Default: DefaultCooldown; of a threshold its breach duration.
 	Cooldown Duration `json:"cooldown"`
-	// Tolerance is the relative distance from Target that is left alone (0.1 is ten per cent).
+	// Tolerance is how far below Target the metric may be before fewer servers are wanted (0.1 is ten per cent).
+	// See OutLine for the other side.
 	Tolerance float64 `json:"tolerance"`
 }
 

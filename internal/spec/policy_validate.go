@@ -58,7 +58,7 @@ func (p Policy) validateTarget(c *checker) {
 		c.wrong("tolerance", fmt.Sprintf("%v is not between 0 and %v", p.Tolerance, maxTolerance), "Write 0.1 for ten per cent")
 		return
 	}
-	if line := t * (1 + p.Tolerance); line >= top {
+	if line := p.OutLine(); line >= top {
 		advice := "Lower the target"
 		if t > 1 && t < 100 {
 			advice = fmt.Sprintf("It is a share of 1: write %v for %v %%", t/100, t)

@@ -189,7 +189,7 @@ func TestPolicyValidate(t *testing.T) {
 		"NaN":                   {loadPolicy("a", math.NaN()), []string{"target: no number"}},
 		"CPU in per cent":       {cpu(70), []string{"target: write 0.7 for 70 %"}},
 		"CPU of one":            {cpu(1), []string{"target: never be exceeded"}},
-		"CPU within tolerance":  {cpu(0.95), []string{"target: never be exceeded"}},
+		"CPU within tolerance":  {cpu(0.995), []string{"target: never be exceeded"}},
 		"CPU that works":        {cpu(0.7), nil},
 		"minutes":               {func() Policy { p := loadPolicy("a", 1); p.Metric.Minutes = 10; return p }(), []string{"metric.load_average.minutes: over 10 minutes"}},
 		"window of one sample":  {func() Policy { p := loadPolicy("a", 1); p.Metric.Window = Duration(time.Second); return p }(), []string{"metric.window: two samples"}},
@@ -238,7 +238,7 @@ func TestPoliciesTogether(t *testing.T) {
 		"none":                   {nil, nil},
 		"one":                    {[]Policy{loadPolicy("load", 1.5)}, nil},
 		"same name":              {[]Policy{loadPolicy("a", 1.5), scheduled("a", "0 8 * * *", time.Hour, whole(3), nil)}, []string{"name: two policies of the name"}},
-		"two targets":            {[]Policy{loadPolicy("a", 1), loadPolicy("b", 3)}, []string{`target: policies "a" (target 1) and "b" (target 3) contradict each other: at a load average over 1 min of 1.9`}},
+		"two targets":            {[]Policy{loadPolicy("a", 1), loadPolicy("b", 3)}, []string{`target: policies "a" (target 1) and "b" (target 3) contradict each other: at a load average over 1 min of 1.855`}},
 		"the same target twice":  {[]Policy{loadPolicy("a", 1), loadPolicy("b", 1)}, []string{"target: both set a target"}},
 		"targets of two metrics": {[]Policy{loadPolicy("a", 1), func() Policy { p := loadPolicy("b", 3); p.Metric.Minutes = 15; return p }()}, nil},
 		"step adds where the target removes": {[]Policy{
