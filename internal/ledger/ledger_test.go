@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,9 @@ func TestEveryRecordReplays(t *testing.T) {
 					t.Errorf("record %s: %s", r.ID, p.Why)
 				}
 				folded += r.Ticks
+				if i%9 == 0 {
+					asked(t, r)
+				}
 				if i > 0 && !r.Since.After(all[i-1].Until) {
 					t.Errorf("record %s begins at %s, and the one before holds until %s", r.ID, r.Since, all[i-1].Until)
 				}
@@ -51,6 +55,34 @@ func TestEveryRecordReplays(t *testing.T) {
 			}
 			t.Logf("%d ticks, %d records, %d bytes", ticks, len(all), size(m))
 		})
+	}
+}
+
+// asked: whatever is asked about a record has an answer, and what was done is not among what was not.
+func asked(t *testing.T, r *ledger.Record) {
+	t.Helper()
+	reader := ledger.Reader{Now: r.Until}
+	if text := r.Words(reader); strings.Contains(text, "%!") || !strings.Contains(text, "What was done") {
+		t.Errorf("record %s says:\n%s", r.ID, text)
+	}
+	was, is := r.Role().Memory.Desired, r.Began().Desired
+	for _, action := range ledger.Actions {
+		w, err := r.Ask(action, reader, engine.Decide)
+		if err != nil {
+			t.Errorf("record %s, why not %s: %v", r.ID, action, err)
+			continue
+		}
+		done := action == ledger.ScaleOut && is > was || action == ledger.ScaleIn && is < was
+		if scaling := action == ledger.ScaleOut || action == ledger.ScaleIn; scaling && w.Done != done {
+			t.Errorf("record %s went from %d to %d, and %s was done is %t", r.ID, was, is, action, w.Done)
+		}
+		if text := w.Words(reader); strings.Contains(text, "%!") || !w.Done && len(w.Against) == 0 {
+			t.Errorf("record %s, why not %s:\n%s", r.ID, action, text)
+		}
+		// The role has two to twelve servers and a policy on what they measure: something always leads there.
+		if !w.Done && len(w.Otherwise) == 0 {
+			t.Errorf("record %s: nothing would lead to %s:\n%s\n%s", r.ID, action, w.Words(reader), r.Words(reader))
+		}
 	}
 }
 

@@ -314,11 +314,11 @@ func (q *question) changes() []*change {
 				apply: func(v *engine.View, _ float64) { bounds(v, new(max(0, min(q.before, a.Min)-1)), nil) }})
 		}
 	case Launch:
-		list = append(list, &change{name: "min", words: fixed(fmt.Sprintf("more than %d were wanted", a.Desired)),
+		more := max(a.Desired, a.Serving+a.Coming) + 1
+		list = append(list, &change{name: "min", words: fixed(fmt.Sprintf("more than %d were wanted", more-1)),
 			apply: func(v *engine.View, _ float64) {
-				v.Roles[0].Spec.Min = a.Desired + 1
-				v.Roles[0].Spec.Max = max(a.Desired+1, v.Roles[0].Spec.Max)
-				bounds(v, nil, new(a.Desired+1))
+				v.Roles[0].Spec.Min = more
+				bounds(v, nil, &more)
 			}})
 	}
 	if role.Memory.LaunchFailures > 0 {

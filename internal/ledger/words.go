@@ -285,7 +285,7 @@ func (r *Record) budgets(d Reader) []string {
 	}
 	lines := []string{launches, healing}
 	if a := r.Account; a.Budget > 0 && a.Reversals > 0 {
-		lines = append(lines, fmt.Sprintf("Calm: of the %d times that it may turn from growing to shrinking or back within an hour, %d are used", a.Budget, a.Reversals))
+		lines = append(lines, fmt.Sprintf("Calm: within the hour it turned from growing to shrinking or back %d of the %d times that it may", a.Reversals, a.Budget))
 	}
 	if m := r.Role().Manual; m.Active(r.Since) {
 		lines = append(lines, fmt.Sprintf("By hand: %d until %s, set by %s %s before: %s", m.N, d.clock(m.Until), m.By, engine.Brief(r.Since.Sub(m.At)), m.Because))
