@@ -16,6 +16,10 @@ const (
 	// default limit on scaling up, which a real rise seldom meets and a runaway metric does.
 	burstPeriod  = 15 * time.Second
 	burstServers = 4
+	// shrinkShare: per cooldown one server goes, or a quarter of them where that is more. Each step is only as far as
+	// the policies want, and what is left then bears the load; one at a time, a farm of 24 would need two hours to
+	// come down from a spike of five minutes.
+	shrinkShare = 2
 	// idleHold: a role without any metric policy keeps its size for this long before it goes down to its minimum.
 	// Terraform replaces a policy by deleting and creating it; the moment between is no wish to shrink.
 	idleHold = 30 * time.Second
@@ -143,8 +147,11 @@ func (p *pass) shrink(base int, w *wish, wishes []*wish) (int, string) {
 // fewer is down to how many servers the role may go now, or why not.
 func (p *pass) fewer(base, want int, wishes []*wish) (n int, why string) {
 	rest, wait := p.stabilisation(wishes)
+	if len(p.memory.Boots) > 0 {
+		rest = max(rest, p.bootTime()) // what was added is to be there first, and to be felt
+	}
 	grown := p.memory.LastScaleOut
-	atMost, limited := p.mayRemove(wishes)
+	atMost, limited := p.mayRemove(base, wishes)
 	removable, kept := p.removable()
 	switch {
 	case base <= p.account.Min:
@@ -189,13 +196,13 @@ func (p *pass) stabilisation(wishes []*wish) (rest, wait time.Duration) {
 }
 
 // mayRemove is how many servers all policies' paces allow to remove now, and what forbids it if none.
-func (p *pass) mayRemove(wishes []*wish) (atMost int, why string) {
+func (p *pass) mayRemove(base int, wishes []*wish) (atMost int, why string) {
 	atMost = spec.MaxServers
 	for _, w := range wishes {
 		if w.vote.Abstain {
 			continue
 		}
-		may, this := 1, ""
+		may, this := max(1, base/shrinkShare), ""
 		if most, per, ok := w.policy.Spec.ScaleIn.Limit(); ok {
 			may = most - p.changed(per.Std(), state.In)
 			this = fmt.Sprintf("policy %s removes at most %d within %s", w.vote.Policy, most, per)

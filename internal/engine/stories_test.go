@@ -25,6 +25,8 @@ import (
 //	policy web day cron="0 8 * * *" zone=Europe/Paris duration=10h [min=4 max=6]
 //	policy web trigger metric=load threshold=(0.5,2,1m,-1,+1)
 //	policy web jobs queue=(100[,45m])                  the whole role's backlog, see backlog
+//	policy web ahead metric=load forecast=(1.5,Europe/Paris)
+//	learnt web ahead 8 18 6 1                          it knows a load of 6 from 8 to 18 o'clock, of 1 else
 //	policy web night days=(fri,sat) between=(22:00,06:00) zone=Europe/Paris exact=2
 //	... out=(30s[,2,1m]) in=(5m[,2,1m])                window and rate of the policy's directions
 //	no-policy web load          forget it
@@ -99,6 +101,8 @@ func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
 			}
 			w.strike(d, m)
 		}
+	case "learnt": // role, policy, from and to which hour, load then and else
+		w.roles[word(0)].learn(word(1), whole(t, word(2)), whole(t, word(3)), real(t, word(4)), real(t, word(5)))
 	case "backlog":
 		r := w.roles[word(0)]
 		if r.noQueue = ""; word(1) == "unknown" {
@@ -262,6 +266,8 @@ func (w *world) tellPolicy(t *testing.T, d *datadriven.TestData) string {
 			lower, upper := real(t, a.Vals[0]), real(t, a.Vals[1])
 			p.Threshold = &spec.Threshold{Lower: &lower, Upper: &upper, BreachDuration: spec.Duration(length(t, a.Vals[2])),
 				LowerIncrement: whole(t, a.Vals[3]), UpperIncrement: whole(t, strings.TrimPrefix(a.Vals[4], "+"))}
+		case "forecast":
+			p.Forecast = &spec.Forecast{Target: real(t, a.Vals[0]), Zone: a.Vals[1]}
 		case "queue":
 			p.Metric = &spec.Metric{Kind: spec.HTTPValue, HTTP: &spec.HTTPMetric{URL: "http://jobs/"}}
 			p.Queue = &spec.Queue{Backlog: real(t, a.Vals[0])}
