@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 
 type explainOptions struct {
 	at, whyNot, event string
+	trace, policy     string
 	last              int
 	replay, asJSON    bool
 }
@@ -38,7 +40,8 @@ Without --at it is about now. The ledger goes back 30 days. It reads the store a
   farmhand explain shop/web --at 20m --why-not scale-in
   farmhand explain web --last 5
   farmhand explain --event 20260302T090002.000000000Z-000012
-  farmhand explain web --replay`,
+  farmhand explain web --replay
+  farmhand explain web --trace 7d > week.csv && farmhand simulate week.csv --farm shop --role web --gaps hold`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	f := cmd.Flags()
@@ -46,6 +49,8 @@ Without --at it is about now. The ledger goes back 30 days. It reads the store a
 	f.StringVar(&o.whyNot, "why-not", "", "what stood against an action, and what would have had to be otherwise: "+strings.Join(ledger.Actions, ", "))
 	f.StringVar(&o.event, "event", "", "the record behind the event of that id (farmhand events --json shows ids), or the record of that id")
 	f.IntVarP(&o.last, "last", "n", 1, "the newest so many records, oldest first")
+	f.StringVar(&o.trace, "trace", "", "print instead the demand on the role since then, a minute a row, as CSV for farmhand simulate")
+	f.StringVar(&o.policy, "policy", "", "with --trace: the policy whose metric it is, where several measure something")
 	f.BoolVar(&o.replay, "replay", false, "run each record through the engine again and say whether it comes to the same")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON, one object a record")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -63,6 +68,9 @@ Without --at it is about now. The ledger goes back 30 days. It reads the store a
 		}
 		defer s.Close()
 		now := time.Now()
+		if o.trace != "" {
+			return o.printTrace(ctx, cmd.OutOrStdout(), s, args[0], now)
+		}
 		found, err := o.find(ctx, s, args, now)
 		if err != nil {
 			return err
@@ -80,6 +88,8 @@ func (o *explainOptions) check(args []string, lastSaid bool) error {
 		return usage("--event names one record; leave --at and --last out")
 	case o.at != "" && lastSaid:
 		return usage("give --at or --last, not both")
+	case o.trace != "" && (o.at != "" || o.event != "" || o.whyNot != "" || o.replay || o.asJSON || lastSaid):
+		return usage("--trace prints a table of numbers; leave the other flags out, but for --policy")
 	case o.event == "" && len(args) == 0:
 		return usage("name a role, as in: farmhand explain shop/web")
 	}
@@ -341,5 +351,37 @@ func pointInTime(s string, now time.Time) (time.Time, error) {
 	if t, err := ledger.TimeOf(s); err == nil {
 		return t, nil
 	}
-	return time.Time{}, usage("--at %q is neither a time (2026-03-02T09:00:00Z, \"2026-03-02 09:00\", 09:00) nor how long ago (90s, 20m, 3h, 2d)", s)
+	return time.Time{}, usage("%q is neither a time (2026-03-02T09:00:00Z, \"2026-03-02 09:00\", 09:00) nor how long ago (90s, 20m, 3h, 2d)", s)
+}
+
+// printTrace prints what the ledger knows of the demand on a role.
+func (o *explainOptions) printTrace(ctx context.Context, w io.Writer, s store.Store, word string, now time.Time) error {
+	farm, role, err := theRole(ctx, s, word)
+	if err != nil {
+		return err
+	}
+	from, err := pointInTime(o.trace, now)
+	if err != nil {
+		return err
+	}
+	records, err := ledger.Since(ctx, s, farm, role, from)
+	if err != nil {
+		return err
+	}
+	points, err := ledger.History(records, o.policy)
+	if err != nil {
+		return err
+	}
+	if len(points) < 2 {
+		return absent("the ledger of %s/%s knows of %d minutes of demand since %s: that is no trace", farm, role, len(points), from.Local().Format("2006-01-02 15:04:05"))
+	}
+	table := csv.NewWriter(w)
+	_ = table.Write([]string{"time", "demand"})
+	for _, p := range points {
+		if !p.At.Before(from) {
+			_ = table.Write([]string{p.At.UTC().Format(time.RFC3339), strconv.FormatFloat(p.Demand, 'g', 6, 64)})
+		}
+	}
+	table.Flush()
+	return table.Error()
 }

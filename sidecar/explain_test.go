@@ -2,10 +2,13 @@ package sidecar
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
 	"github.com/farmhand/terraform-provider-farmhand/internal/ledger"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -179,5 +182,49 @@ func TestExplainOfSeveralFarms(t *testing.T) {
 	code, _, stderr := farmhand(t, "explain", "web", "--state-dir", dir)
 	if code != ExitUsage || !strings.Contains(stderr, "blog/web, shop/web") {
 		t.Errorf("%d, %s", code, stderr)
+	}
+}
+
+// TestLedgerAsATrace: what the ledger knows of the demand is a trace that farmhand simulate takes.
+func TestLedgerAsATrace(t *testing.T) {
+	dir, s := declare(t, 2, 12)
+	target := 1.4
+	p := spec.Policy{Farm: "shop", Role: "web", Name: "load", Metric: &spec.Metric{Kind: spec.LoadAverage}, Target: &target}
+	p.SetDefaults()
+	began := time.Now().Add(-3 * time.Hour)
+	r := ledger.Record{ID: ledger.ID(began, 1), Since: began, Until: began.Add(3 * time.Hour), Ticks: 5400,
+		View: engine.View{Now: began, Roles: []engine.Role{{Spec: spec.Role{Farm: "shop", Name: "web"},
+			Policies: []engine.Policy{{Spec: p, Measure: engine.Measure{Value: 1.5, Servers: 2, Expected: 2, Samples: 4}}}}}},
+		Account: engine.Account{Role: "web", Serving: 2, Desired: 2}}
+	for minute := 1; minute < 180; minute++ {
+		r.Trail = append(r.Trail, ledger.Mark{After: 60 * minute, Serving: 2, Values: map[string]float64{"load": 1 + float64(minute)/100}})
+	}
+	b, err := ledger.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), state.LedgerKey("shop", "web", r.ID), b); err != nil {
+		t.Fatal(err)
+	}
+	code, out, stderr := farmhand(t, "explain", "web", "--trace", "2h", "--state-dir", dir)
+	rows := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || rows[0] != "time,demand" || len(rows) < 115 || len(rows) > 121 {
+		t.Fatalf("%d, %d rows, %s\n%s", code, len(rows), stderr, out)
+	}
+	file := filepath.Join(t.TempDir(), "trace.csv")
+	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, stderr = farmhand(t, "simulate", file, "--min", "2", "--max", "12", "--target", "1.4", "--gaps", "hold", "--json", "--state-dir", dir)
+	if code != 0 || !strings.Contains(out, "farmhand") {
+		t.Errorf("simulate: %d, %s%s", code, stderr, out)
+	}
+	for _, args := range [][]string{{"--trace", "2h", "--at", "1h"}, {"--trace", "soon"}} {
+		if code, _, _ := farmhand(t, append([]string{"explain", "web", "--state-dir", dir}, args...)...); code != ExitUsage {
+			t.Errorf("explain %v: %d", args, code)
+		}
+	}
+	if code, _, stderr := farmhand(t, "explain", "web", "--trace", "2h", "--policy", "cpu", "--state-dir", dir); code != ExitFailure || !strings.Contains(stderr, `no policy "cpu"`) {
+		t.Errorf("another policy: %d, %s", code, stderr)
 	}
 }
