@@ -64,7 +64,8 @@ func (s *Sampler) Run(ctx context.Context) {
 		now := time.Now()
 		err := s.look(&avg, now.Sub(looked))
 		looked = now
-		if now.Sub(sampled) < sampleEvery {
+		// A tick comes now and then a little early after one that was late; the next would be a whole second on.
+		if now.Sub(sampled) < sampleEvery-lookEvery/2 {
 			continue
 		}
 		nowUsed, cores, cpuErr := s.sources.CPU()

@@ -142,6 +142,12 @@ func (s *Set) meterOf(a state.Asked) (meter, error) {
 
 // Run measures until ctx ends.
 func (s *Set) Run(ctx context.Context) {
+	// Between two samples of the load: a measurement of the same moment would go along with one or with the next.
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(every / 2):
+	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var log requestLog
