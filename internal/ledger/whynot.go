@@ -182,7 +182,16 @@ type change struct {
 func (q *question) alternatives() [][]string {
 	base := q.changes()
 	if q.action != ScaleOut && q.action != ScaleIn {
-		return q.one(base)
+		without := func(names ...string) []*change {
+			return slices.DeleteFunc(slices.Clone(base), func(c *change) bool { return slices.Contains(names, c.name) })
+		}
+		all := q.one(without("mend")) // by itself, in time
+		for _, mended := range q.one(without("wait", "time")) {
+			if slices.ContainsFunc(base, func(c *change) bool { return c.name == "mend" }) && !slices.ContainsFunc(all, func(a []string) bool { return slices.Equal(a, mended) }) {
+				all = append(all, mended)
+			}
+		}
+		return all
 	}
 	var metrics []*change
 	for i := range q.Role().Policies {
@@ -328,17 +337,17 @@ func (q *question) changes() []*change {
 				r.Instances = slices.DeleteFunc(r.Instances, func(in engine.Instance) bool { return slices.Contains(failed, in.Name()) })
 			}})
 	}
-	if role.Memory.LaunchFailures > 0 {
-		list = append(list, &change{name: "failures", words: fixed("the role were changed, which is tried at once"),
-			apply: func(v *engine.View, _ float64) {
-				m := &v.Roles[0].Memory
-				m.LaunchFailures, m.RetryAt, m.FailedAt = 0, time.Time{}, time.Time{}
-			}})
+	look, _ := engine.LookAt(q.View, q.role)
+	if look.Failures > 0 {
+		list = append(list, &change{name: "mend", words: fixed("the role were changed and applied, which is tried at once"), apply: forgiven})
+		if !look.MayLaunch.IsZero() {
+			list = append(list, &change{name: "wait", words: fixed(fmt.Sprintf("the wait until %s were over", q.clock(look.MayLaunch))), apply: forgiven})
+		}
 	}
 	if !q.View.MachinesListed {
 		list = append(list, &change{name: "platform", words: fixed("the platform answered what machines it holds"), apply: listed})
 	}
-	if look, _ := engine.LookAt(q.View, q.role); slices.ContainsFunc(look.Servers, func(s engine.Standing) bool { return s.Standing != "serving" }) && q.action == ScaleIn {
+	if slices.ContainsFunc(look.Servers, func(s engine.Standing) bool { return s.Standing != "serving" }) && q.action == ScaleIn {
 		list = append(list, &change{name: "settled", words: fixed("no server were coming up, leaving or being replaced"), apply: settled})
 	}
 	if q.action == Replace {
@@ -441,6 +450,18 @@ func earlier(v reflect.Value, d time.Duration) reflect.Value {
 		}
 	}
 	return fresh
+}
+
+// forgiven forgets the launches that failed, also those that this record finds failed.
+func forgiven(v *engine.View, _ float64) {
+	r := &v.Roles[0]
+	r.Memory.LaunchFailures, r.Memory.RetryAt, r.Memory.FailedAt = 0, time.Time{}, time.Time{}
+	look, _ := engine.LookAt(*v, r.Spec.Name)
+	left := func(in engine.Instance) bool {
+		i := slices.IndexFunc(look.Servers, func(s engine.Standing) bool { return s.Name == in.Name() })
+		return i >= 0 && look.Servers[i].Standing == "leaving" && in.ServedAt.IsZero()
+	}
+	r.Instances = slices.DeleteFunc(r.Instances, left)
 }
 
 // listed makes the platform answer with a machine for everybody.
