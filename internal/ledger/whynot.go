@@ -330,13 +330,6 @@ func (q *question) changes() []*change {
 				bounds(v, nil, &more)
 			}})
 	}
-	if failed := q.failedNow(); len(failed) > 0 {
-		list = append(list, &change{name: "failed", words: fixed(strings.Join(failed, " and ") + " had not failed just now"),
-			apply: func(v *engine.View, _ float64) {
-				r := &v.Roles[0]
-				r.Instances = slices.DeleteFunc(r.Instances, func(in engine.Instance) bool { return slices.Contains(failed, in.Name()) })
-			}})
-	}
 	look, _ := engine.LookAt(q.View, q.role)
 	if look.Failures > 0 {
 		list = append(list, &change{name: "mend", words: fixed("the role were changed and applied, which is tried at once"), apply: forgiven})
@@ -360,17 +353,6 @@ func (q *question) changes() []*change {
 		},
 		apply: func(v *engine.View, value float64) { older(v, seconds(value), q.action == ScaleIn) }})
 	return list
-}
-
-// failedNow are the servers that were found at this tick not to have come up.
-func (q *question) failedNow() []string {
-	var names []string
-	for _, d := range q.was.Decisions {
-		if d.Role == q.role && d.Action == engine.Move && d.Phase == state.Failed {
-			names = append(names, d.Instance)
-		}
-	}
-	return names
 }
 
 func seconds(v float64) time.Duration { return time.Duration(math.Ceil(v)) * time.Second }
