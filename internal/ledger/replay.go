@@ -46,7 +46,10 @@ func (p Replay) Words() string {
 	if p.Same {
 		return "Run through the engine again, this record gives the same account and the same decisions."
 	}
-	return "Run through the engine again, this record does not give the same: " + sentence(p.Why)
+	if p.Account.Role == "" {
+		return "This record cannot be run through the engine again: " + sentence(p.Why)
+	}
+	return "Run through the engine again, this record does not give the same (another version may have written it): " + sentence(p.Why)
 }
 
 func decisionsOf(o engine.Outcome, role string) []engine.Decision {
