@@ -19,7 +19,7 @@ const (
 	// shrinkShare: per cooldown one server goes, or a quarter of them where that is more. Each step is only as far as
 	// the policies want, and what is left then bears the load; one at a time, a farm of 24 would need two hours to
 	// come down from a spike of five minutes.
-	shrinkShare = 2
+	shrinkShare = 4
 	// idleHold: a role without any metric policy keeps its size for this long before it goes down to its minimum.
 	// Terraform replaces a policy by deleting and creating it; the moment between is no wish to shrink.
 	idleHold = 30 * time.Second
@@ -127,8 +127,8 @@ func (p *pass) paced(w *wish, base int) (n int, clamps []string) {
 	return n, clamps
 }
 
-// shrink removes servers once everybody has wanted it for long enough: one, unless all of the policies that want it
-// have a pace that says more. Never more than the most careful of them wants.
+// shrink removes servers once everybody has wanted it for long enough: one or a quarter, or as many as the policies'
+// paces say. Never more than the most careful of them wants.
 func (p *pass) shrink(base int, w *wish, wishes []*wish) (int, string) {
 	a := &p.account
 	n, why := p.fewer(base, w.vote.Want, wishes)
