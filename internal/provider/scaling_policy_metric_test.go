@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +35,13 @@ var metrics = map[string]string{
 	"prometheus":          `prometheus = { url = "http://127.0.0.1:1", query = "sum(up)" }`,
 	"sqs":                 `sqs = { queue_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/mail" }`,
 	"cloudwatch":          `cloudwatch = { namespace = "Shop", name = "Waiting", dimensions = { Queue = "mail" } }`,
+}
+
+// Sidecars ask for metrics as soon as these are declared: nobody, as far as AWS is concerned. The tests run side by
+// side, so that none can set it for itself.
+func init() {
+	os.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 }
 
 // TestScalingPolicyMetrics: each kind by its shortest declaration, planned empty afterwards and imported as it is.

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/metric/source"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
@@ -43,7 +44,8 @@ func (c *Clients) config(ctx context.Context, region string) (aws.Config, error)
 	if cfg, ok := c.configs[region]; ok {
 		return cfg, nil
 	}
-	var opts []func(*config.LoadOptions) error
+	// What its clients would log comes back as an error too.
+	opts := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if region != "" {
 		opts = append(opts, config.WithRegion(region))
 	}
