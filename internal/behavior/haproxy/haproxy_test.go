@@ -53,6 +53,8 @@ func TestContract(t *testing.T) {
 			"settings.balance":         {Settings: map[string]string{"balance": "fairly"}},
 			"settings.max_connections": {Settings: map[string]string{"max_connections": "1e6"}},
 			"settings.server_timeout":  {Settings: map[string]string{"server_timeout": "30"}},
+
+			"settings.server_connections": {Settings: map[string]string{"server_connections": "-1"}},
 		},
 		Input: two, Changed: &one, Tested: true,
 		Broken: map[string]behavior.Input{
@@ -62,6 +64,19 @@ func TestContract(t *testing.T) {
 		},
 		Ends: []syscall.Signal{syscall.SIGUSR1},
 	})
+}
+
+// TestWhatMetricsNeed: requests are logged where somebody asks for response times, and wait here where a limit says so.
+func TestWhatMetricsNeed(t *testing.T) {
+	role := balancer
+	role.Settings = map[string]string{"server_connections": "20"}
+	in := input(balancer.Uses, map[string]state.RoleTopology{"web": servers("web", "/healthz", "10.0.0.1")})
+	in.LogRequests = "127.0.0.1:8514"
+	got, _, err := render(behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: role, Index: 1}, Root: "/", Traits: traits}, in, "/run/farmhand/haproxy.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	behaviortest.Golden(t, "metrics.cfg", got)
 }
 
 func TestRendering(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,23 @@ import (
 
 // clouds are SQS and CloudWatch in virtual time.
 type clouds struct {
+	mu    sync.Mutex
 	depth float64
 	err   error
 	calls []string
 }
 
-func (c *clouds) Depth(context.Context, spec.SQSMetric) (float64, error) { return c.depth, c.err }
+func (c *clouds) Depth(context.Context, spec.SQSMetric) (float64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.depth, c.err
+}
+
+func (c *clouds) answers(depth float64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.depth, c.err = depth, err
+}
 
 func (c *clouds) Data(_ context.Context, region string, queries []spec.CloudWatchMetric, from, to time.Time) ([][]state.Point, []error) {
 	names := []string{region}
@@ -36,7 +48,9 @@ func (c *clouds) Data(_ context.Context, region string, queries []spec.CloudWatc
 			}
 		}
 	}
+	c.mu.Lock()
 	c.calls = append(c.calls, strings.Join(names, " "))
+	c.mu.Unlock()
 	return points, errs
 }
 
@@ -57,8 +71,8 @@ func none(string) state.Series { return state.Series{} }
 func TestAsker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		cloud, saved := &clouds{depth: 5}, map[string]state.Series{}
-		a := NewAsker(cloud, func(_ context.Context, id string, s state.Series) error { saved[id] = s; return nil })
+		cloud, saved := &clouds{depth: 5}, sync.Map{}
+		a := NewAsker(cloud, func(_ context.Context, id string, s state.Series) error { saved.Store(id, s); return nil })
 		done := make(chan struct{})
 		go func() { a.Run(ctx); close(done) }()
 		a.Follow([]Question{of("web/sqs", queue())}, none)
@@ -67,10 +81,11 @@ func TestAsker(t *testing.T) {
 		if s := a.Series("web/sqs"); len(s.Points) != 3 || s.Points[1].Value != 5 || s.Points[2].At.Sub(s.Points[1].At) != 15*time.Second || s.Problem != "" {
 			t.Errorf("after half a minute: %+v", s)
 		}
-		cloud.err = errors.New("no such queue")
+		cloud.answers(0, errors.New("no such queue"))
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if s := saved["web/sqs"]; len(s.Points) != 3 || s.Problem != "no such queue" {
+		kept, _ := saved.Load("web/sqs")
+		if s := kept.(state.Series); len(s.Points) != 3 || s.Problem != "no such queue" {
 			t.Errorf("after a failure: %+v", s)
 		}
 		time.Sleep(5 * time.Minute)
@@ -78,7 +93,7 @@ func TestAsker(t *testing.T) {
 		if s := a.Series("web/sqs"); len(s.Points) != 0 || s.Problem == "" {
 			t.Errorf("after failing for longer than its window: %+v", s)
 		}
-		cloud.err, cloud.depth = nil, -4
+		cloud.answers(-4, nil)
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
 		if s := a.Series("web/sqs"); len(s.Points) != 0 || !strings.Contains(s.Problem, "negative") {
