@@ -74,7 +74,7 @@ func (r *scalingPolicyResource) Schema(_ context.Context, _ resource.SchemaReque
 			"schedule":  scheduleAttribute(),
 			"forecast":  forecastAttribute(),
 			"scale_out": paceAttribute("Bounds how fast the policy grows the role.", "`0s`", "`4` or as many servers as there are, whichever is more, per `15s`"),
-			"scale_in":  paceAttribute("Bounds how fast the policy lets the role shrink. The most careful of the role's policies counts.", "`cooldown`; of a `threshold`, whose breach has lasted already, `10s`", "one, or a quarter of the servers where that is more, per `cooldown`"),
+			"scale_in":  paceAttribute("Bounds how fast the policy lets the role shrink. The most careful of the role's policies counts.", "`cooldown`; of a `threshold`, whose breach has lasted already, `10s`", "`1` per `cooldown`"),
 			"cooldown": optionalDuration("How long after any change of the role's size this policy does not vote to shrink it, and after its own " +
 				"growing does not vote to grow it again unless the metric rose. Default: `" + d.Cooldown.String() + "`; of a `threshold` its `breach_duration`."),
 			"tolerance": schema.Float64Attribute{

@@ -8,7 +8,7 @@ type Pace struct {
 	// cooldown, or nothing more than the breach of a threshold.
 	StabilizationWindow *Duration `json:"stabilization_window,omitempty"`
 	// AtMost servers are added or removed within Per. 0: of growing four or as many as there are, whichever is more,
-	// in 15 s; of shrinking one, or a quarter of them where that is more, per cooldown.
+	// in 15 s; of shrinking one, and another after the cooldown.
 	AtMost int      `json:"at_most,omitempty"`
 	Per    Duration `json:"per,omitempty"`
 }
