@@ -37,8 +37,10 @@ var built = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, _ := built(); os.Getenv("FARMHAND_E2E") != "" && dir != "" {
-		_ = os.RemoveAll(dir)
+	if os.Getenv("FARMHAND_E2E") != "" {
+		if dir, _ := built(); dir != "" {
+			_ = os.RemoveAll(dir)
+		}
 	}
 	os.Exit(code)
 }
