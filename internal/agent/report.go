@@ -121,6 +121,10 @@ func (a *agent) send(ctx context.Context) {
 	key := state.ReportKey(a.boot.Farm, a.boot.Instance)
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
+	var taken <-chan struct{}
+	if a.load != nil {
+		taken = a.load.Taken()
+	}
 	away := false
 	for {
 		err := a.put(ctx, key)
@@ -139,6 +143,9 @@ func (a *agent) send(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-taken:
+			// A report leaves with its newest sample fresh, so that a policy's window holds as many as it can.
+			tick.Reset(reportEvery + reportEvery/2)
 		case <-a.wake:
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
@@ -86,7 +87,9 @@ func (b *backend) waitEnded(ctx context.Context, s store.Store, farm, what strin
 			if err != nil {
 				return err
 			}
+			acting.Lock()
 			err = run(ctx, options)
+			acting.Unlock()
 			if err == nil || !errors.Is(err, store.ErrHeld) {
 				return err
 			}
@@ -98,6 +101,10 @@ func (b *backend) waitEnded(ctx context.Context, s store.Store, farm, what strin
 		}
 	}
 }
+
+// acting keeps this process to one controller at a time: Terraform destroys roles side by side, and two controllers of
+// the same holder would take the lease from each other.
+var acting sync.Mutex
 
 // ownController is what this process works with where it has to act in the sidecar's place.
 func (b *backend) ownController(s store.Store) (controller.Options, error) {

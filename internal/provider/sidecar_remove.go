@@ -14,7 +14,15 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
-// remove refuses while farms remain, ends the sidecar and removes its files, and the store with them if nothing is
+// keepsFarms is why a sidecar stays: other configurations have farms that it keeps.
+type keepsFarms struct{ names []string }
+
+func (k keepsFarms) Error() string {
+	return fmt.Sprintf("it keeps %s, which nobody would heal or scale without it. It goes with the last of them; "+
+		"one that is in no configuration any more can be imported as a farmhand_farm", strings.Join(k.names, ", "))
+}
+
+// remove leaves the sidecar alone while farms remain (keepsFarms); else it ends the sidecar and removes its files, and the store with them if nothing is
 // declared in it any more.
 func (r *sidecarResource) remove(ctx context.Context) error {
 	dir, err := r.stateDir()
@@ -41,8 +49,7 @@ func (r *sidecarResource) remove(ctx context.Context) error {
 			names = append(names, f.Value.Name)
 		}
 		slices.Sort(names)
-		return fmt.Errorf("it keeps %s, which nobody would heal or scale without it. Destroy them first; "+
-			"one that is in no configuration any more can be imported as a farmhand_farm", strings.Join(names, ", "))
+		return keepsFarms{names}
 	}
 	// Stopped before the store changes under it; the record goes last, so that an interrupted removal is taken up again.
 	if err := daemon.Remove(ctx, dir); err != nil {

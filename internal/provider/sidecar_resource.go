@@ -198,9 +198,15 @@ func (r *sidecarResource) Update(ctx context.Context, req resource.UpdateRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Delete refuses while farms remain, since nobody would keep them, and then leaves nothing of the sidecar behind.
+// Delete leaves nothing of the sidecar behind, unless farms of other configurations remain: then the sidecar goes on for
+// them, and this configuration is told so. The same HCL applied twice under two farm names has one sidecar between them.
 func (r *sidecarResource) Delete(ctx context.Context, _ resource.DeleteRequest, resp *resource.DeleteResponse) {
-	if err := r.remove(ctx); err != nil {
+	err := r.remove(ctx)
+	var keeps keepsFarms
+	switch {
+	case errors.As(err, &keeps):
+		resp.Diagnostics.AddWarning("The sidecar stays", sentence(err.Error()))
+	case err != nil:
 		resp.Diagnostics.AddError("The sidecar cannot be removed", sentence(err.Error()))
 	}
 }

@@ -34,12 +34,16 @@ type Sampler struct {
 	// More gives further values of a sample, nil for none. Set it before Run.
 	More func() map[string]float64
 
+	taken   chan struct{}
 	mu      sync.Mutex
 	samples []state.Sample
 }
 
 // New makes a sampler; it measures while Run does.
-func New(s Sources) *Sampler { return &Sampler{sources: s} }
+func New(s Sources) *Sampler { return &Sampler{sources: s, taken: make(chan struct{}, 1)} }
+
+// Taken hints that there is a new sample.
+func (s *Sampler) Taken() <-chan struct{} { return s.taken }
 
 // Samples are those of the last minute, oldest first.
 func (s *Sampler) Samples() []state.Sample {
@@ -103,6 +107,10 @@ func (s *Sampler) add(sample state.Sample) {
 		s.samples = append(s.samples[:0], s.samples[1:]...)
 	}
 	s.samples = append(s.samples, sample)
+	select {
+	case s.taken <- struct{}{}:
+	default:
+	}
 }
 
 // share is the part of the cores in use, 0..1; the counters' coarseness can make it a little more, which is cut.
