@@ -23,7 +23,7 @@ variable "cooldown" {
 }
 
 variable "tolerance" {
-  description = "Distance from the target that is left alone, as a share of it."
+  description = "How far below the target is left alone, as a share of it."
   type        = number
   default     = 0.1
 }

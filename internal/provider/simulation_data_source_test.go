@@ -135,7 +135,7 @@ func TestExampleSimulate(t *testing.T) {
 		t.Errorf("as it is: %v\n%s", err, out)
 	}
 	for _, worse := range []struct{ variable, want string }{
-		{"tolerance=0.4", "above"},
+		{"tolerance=0.4", "instance-hours"},
 		{"cooldown=30m", "instance-hours"},
 		{"target=1.9", "no server with time"},
 	} {

@@ -1,4 +1,4 @@
-# What the policy must hold to. Make it worse, and this fails: `terraform test -var tolerance=0.4`, `-var cooldown=30m`.
+# What the policy must hold to. Make it worse, and this fails: `terraform test -var target=1.9`, `-var cooldown=30m`.
 
 run "on_mondays_traffic" {
   command = plan
@@ -34,12 +34,12 @@ run "when_a_link_goes_round" {
   }
 }
 
-# A policy that looks away for longer is noticed by the module's own check, too.
-run "a_worse_policy_is_noticed" {
+# An envelope too tight for Monday is noticed by the module's own check, too.
+run "too_small_an_envelope_is_noticed" {
   command = plan
 
   variables {
-    tolerance = 0.4
+    max = 4
   }
 
   expect_failures = [check.monday]
