@@ -9,7 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // Options say which sidecar is to run.
@@ -108,17 +111,23 @@ func launch(ctx context.Context, path string, opts Options) (Status, error) {
 		from = info.Size()
 	}
 
-	// Not CommandContext: ctx is a request's, and the sidecar outlives it.
-	cmd := exec.Command(path, "run", "--state-dir", opts.StateDir)
-	cmd.Dir = "/"
-	cmd.Env = append(environment(os.Environ()), opts.Env...)
-	cmd.Stdout, cmd.Stderr = log, log // files, not pipes: a pipe's dead reader would end it at its first line
-	detach(cmd)
-	if err := cmd.Start(); err != nil {
+	cmd, err := startOnceNotBusy(ctx, func() *exec.Cmd {
+		// Not CommandContext: ctx is a request's, and the sidecar outlives it.
+		cmd := exec.Command(path, "run", "--state-dir", opts.StateDir)
+		cmd.Dir = "/"
+		cmd.Env = append(environment(os.Environ()), opts.Env...)
+		cmd.Stdout, cmd.Stderr = log, log // files, not pipes: a pipe's dead reader would end it at its first line
+		detach(cmd)
+		return cmd
+	})
+	if err != nil {
 		return Status{}, fmt.Errorf("starting the sidecar: %w", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // how it ended is in cmd.ProcessState
+	}()
 
 	deadline := time.NewTimer(startPatience)
 	defer deadline.Stop()
@@ -129,8 +138,8 @@ func launch(ctx context.Context, path string, opts Options) (Status, error) {
 			return s, nil
 		}
 		select {
-		case err := <-exited:
-			return Status{}, fmt.Errorf("the sidecar ended while starting (%v)%s", err, logTail(opts.StateDir, from))
+		case <-exited:
+			return Status{}, fmt.Errorf("the sidecar ended while starting (%s)%s", cmd.ProcessState, logTail(opts.StateDir, from))
 		case <-deadline.C:
 			_ = cmd.Process.Kill()
 			return Status{}, fmt.Errorf("the sidecar did not answer within %s%s", startPatience, logTail(opts.StateDir, from))
@@ -194,4 +203,18 @@ func logTail(stateDir string, from int64) string {
 		return fmt.Sprintf("; it logged nothing to %s", LogPath(stateDir))
 	}
 	return fmt.Sprintf("; the last lines of %s:\n%s", LogPath(stateDir), strings.Join(lines, "\n"))
+}
+
+// startOnceNotBusy starts a command whose executable this process has just written. A child that another goroutine
+// forks at that moment holds the file open for writing until its own exec, and the kernel then refuses ours as "text
+// file busy" (golang/go#22315): it passes within milliseconds.
+func startOnceNotBusy(ctx context.Context, command func() *exec.Cmd) (*exec.Cmd, error) {
+	return backoff.Retry(ctx, func() (*exec.Cmd, error) {
+		cmd := command()
+		err := cmd.Start()
+		if err != nil && !errors.Is(err, syscall.ETXTBSY) {
+			err = backoff.Permanent(err)
+		}
+		return cmd, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(pollEvery)), backoff.WithMaxElapsedTime(startPatience))
 }
