@@ -84,7 +84,7 @@ func printEvents(ctx context.Context, w io.Writer, s store.Store, farm, from str
 	events, err := pastEvents(ctx, s, farm, from, last)
 	for {
 		if ctx.Err() != nil {
-			return nil // Ctrl-C is how following ends
+			return nil //nolint:nilerr // Ctrl-C is how following ends
 		}
 		if err != nil {
 			return fmt.Errorf("reading the events of %s: %w", farm, err)

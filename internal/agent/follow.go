@@ -56,7 +56,7 @@ func (a *agent) watch(ctx context.Context, key string, hints chan<- struct{}) {
 				poke(hints)
 			}
 		}
-		pause(ctx, nil)
+		_ = pause(ctx, nil)
 	}
 }
 

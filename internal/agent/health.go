@@ -168,7 +168,7 @@ func askHTTP(ctx context.Context, address, path string) error {
 		return err // says what was asked
 	}
 	defer resp.Body.Close()
-	io.CopyN(io.Discard, resp.Body, 64<<10) // so that a small page is not cut off in the server's log
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that a small page is not cut off in the server's log
 	if resp.StatusCode < 200 || resp.StatusCode > 399 {
 		return fmt.Errorf("GET %s: status %s", path, resp.Status)
 	}

@@ -378,7 +378,7 @@ func TestHealthIsJudgedOverSeveralResults(t *testing.T) {
 
 func TestHealthIsReported(t *testing.T) {
 	var mu sync.Mutex
-	var sick error = errors.New("not yet")
+	sick := errors.New("not yet")
 	set := func(err error) { mu.Lock(); sick = err; mu.Unlock() }
 	l := born(t, &scripted{check: func() error {
 		mu.Lock()

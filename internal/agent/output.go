@@ -15,6 +15,6 @@ type oneAtATime struct {
 func (o *oneAtATime) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.w.Write(b)
+	_, _ = o.w.Write(b)
 	return len(b), nil
 }

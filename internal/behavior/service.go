@@ -88,7 +88,7 @@ func (s *Service) Wait(ctx context.Context) (gone bool) {
 func (s *Service) Stop(ctx context.Context, sig int) error {
 	const kill = 9
 	if s.Alive() != nil {
-		return nil
+		return nil //nolint:nilerr // it has ended, which is what is asked for
 	}
 	if err := s.Signal(sig); err != nil && s.Alive() == nil {
 		return fmt.Errorf("stopping: %w", err)
@@ -96,7 +96,7 @@ func (s *Service) Stop(ctx context.Context, sig int) error {
 	if s.Wait(ctx) {
 		return nil
 	}
-	s.Signal(kill)
+	_ = s.Signal(kill)
 	s.Wait(context.WithoutCancel(ctx))
 	return fmt.Errorf("killed, it did not stop in time: %w", context.Cause(ctx))
 }

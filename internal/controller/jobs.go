@@ -52,7 +52,7 @@ func (j *jobs) start(ctx context.Context, in lane, key string, f func(context.Co
 	}
 	j.running[key] = true
 	j.wg.Go(func() {
-		err := ctx.Err()
+		var err error
 		select {
 		case in <- struct{}{}:
 			err = f(ctx)

@@ -44,7 +44,7 @@ func (k *keeper) serve(ctx context.Context, farm spec.Farm) (stop func(), err er
 		return nil, fmt.Errorf("opening the nameserver of farm %s on %s: %w", k.farm, k.network.ListenHost, err)
 	}
 	k.runtime = state.Runtime{
-		Gateway:    net.JoinHostPort(k.network.AdvertiseHost, strconv.Itoa(web.Addr().(*net.TCPAddr).Port)),
+		Gateway:    net.JoinHostPort(k.network.AdvertiseHost, strconv.Itoa(portOf(web.Addr().String()))),
 		Nameserver: net.JoinHostPort(k.network.AdvertiseHost, strconv.Itoa(names.Port())),
 		Sidecar:    k.opts.Holder,
 		OpenedAt:   k.opts.Now(),

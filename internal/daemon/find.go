@@ -31,7 +31,7 @@ func Find(ctx context.Context, stateDir string) (Status, error) {
 	if !held {
 		return Status{}, ErrNotRunning
 	}
-	return Status{}, fmt.Errorf("%w: a process holds %s (pid %d says the file) but gives no answer: %v; its log is %s",
+	return Status{}, fmt.Errorf("%w: a process holds %s (pid %d says the file) but gives no answer: %w; its log is %s",
 		ErrNotAnswering, lockPath(stateDir), readHolder(stateDir).PID, askErr, LogPath(stateDir))
 }
 

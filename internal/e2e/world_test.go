@@ -71,7 +71,7 @@ func enter(t *testing.T) world {
 // It is not t.TempDir: a unix socket's path must be short.
 func stateDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "fh-")
+	dir, err := os.MkdirTemp("", "fh-") //nolint:usetesting // as said
 	if err != nil {
 		t.Fatal(err)
 	}

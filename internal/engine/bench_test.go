@@ -62,16 +62,16 @@ func largeRole(i int) engine.Role {
 	for k := range 10 {
 		role.Instances = append(role.Instances, largeInstance(r, k+1, float64(i%30)/10))
 	}
-	switch { // something goes on in every tenth role
-	case i%50 == 7:
+	switch i % 50 { // something goes on in every tenth role
+	case 7:
 		role.Generation = "g2"
-	case i%50 == 17:
+	case 17:
 		role.Instances[3].Machine = nil
-	case i%50 == 27:
+	case 27:
 		role.Instances[4].Report.Checks[1].OK = false
-	case i%50 == 37:
+	case 37:
 		role.Instances = role.Instances[:8]
-	case i%50 == 47:
+	case 47:
 		role.Memory.LastScaleOut = start.Add(-time.Minute)
 	}
 	target, low, high, two, four := 1.5, 0.2, 0.8, 2.0, 4

@@ -156,11 +156,11 @@ func (p *pass) fewer(base, want int, wishes []*wish) (n int, why string) {
 	case !p.view.MachinesListed:
 		return base, "the platform could not be asked what it holds"
 	case p.count(coming) > 0:
-		return base, fmt.Sprintf("%s still coming up", are(p.count(coming), "server"))
+		return base, fmt.Sprintf("%s still coming up", serversAre(p.count(coming)))
 	case p.chosen() > 0:
-		return base, fmt.Sprintf("%s being replaced", are(p.chosen(), "server"))
+		return base, fmt.Sprintf("%s being replaced", serversAre(p.chosen()))
 	case p.count(leaving) > 0:
-		return base, fmt.Sprintf("%s still leaving", are(p.count(leaving), "server"))
+		return base, fmt.Sprintf("%s still leaving", serversAre(p.count(leaving)))
 	case !grown.IsZero() && p.since(grown) < rest:
 		return base, fmt.Sprintf("its number changed %s ago, and must rest for %s", brief(p.since(grown)), brief(rest))
 	case atMost < 1:
@@ -296,7 +296,7 @@ func by(policy string) string {
 // explainLaunches says in the account when fewer were launched than are missing.
 func (p *pass) explainLaunches(missing, launched int, why string) {
 	if launched < missing && why != "" {
-		p.account.Clamps = append(p.account.Clamps, fmt.Sprintf("%s missing: %s", are(missing-launched, "server"), why))
+		p.account.Clamps = append(p.account.Clamps, fmt.Sprintf("%s missing: %s", serversAre(missing-launched), why))
 	}
 }
 
@@ -308,10 +308,10 @@ func (p *pass) whyStay(base int, wishes []*wish) string {
 	return fmt.Sprintf("%s: role %s stays at %d", against.vote.Reason, p.role.Spec.Name, base)
 }
 
-// are is "1 server is" or "3 servers are".
-func are(n int, noun string) string {
+// serversAre is "1 server is" or "3 servers are".
+func serversAre(n int) string {
 	if n == 1 {
-		return plural(n, noun) + " is"
+		return servers(n) + " is"
 	}
-	return plural(n, noun) + " are"
+	return servers(n) + " are"
 }

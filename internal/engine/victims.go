@@ -141,7 +141,7 @@ func (p *pass) removable() (n int, why string) {
 	case young > 0:
 		return n, fmt.Sprintf("none of its servers has lived for %s yet", brief(p.lifetime()))
 	case kept > 0:
-		return n, fmt.Sprintf("%s the primary or protected", are(kept, "server"))
+		return n, fmt.Sprintf("%s the primary or protected", serversAre(kept))
 	}
 	return n, "no server is there that could leave"
 }

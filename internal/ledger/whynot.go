@@ -388,7 +388,7 @@ func older(v *engine.View, d time.Duration, low bool) {
 	}
 	manual, spells := m.Manual, m.Spells
 	m.Manual, m.Spells = nil, nil
-	*m = earlier(reflect.ValueOf(*m), d).Interface().(state.Memory)
+	*m, _ = reflect.TypeAssert[state.Memory](earlier(reflect.ValueOf(*m), d))
 	m.Manual = manual
 	// What is so then, will have been so all the time.
 	for _, p := range v.Roles[0].Policies {
@@ -418,7 +418,7 @@ func earlier(v reflect.Value, d time.Duration) reflect.Value {
 	fresh.Set(v)
 	switch {
 	case v.Type() == reflect.TypeFor[time.Time]():
-		if t := v.Interface().(time.Time); !t.IsZero() {
+		if t, ok := reflect.TypeAssert[time.Time](v); ok && !t.IsZero() {
 			fresh.Set(reflect.ValueOf(t.Add(-d)))
 		}
 	case v.Kind() == reflect.Struct:

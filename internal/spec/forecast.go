@@ -20,8 +20,9 @@ var locations sync.Map // string → *time.Location
 
 // Location is the zone; UTC for one that Validate refuses.
 func (f Forecast) Location() *time.Location {
-	if l, ok := locations.Load(f.Zone); ok {
-		return l.(*time.Location)
+	known, _ := locations.Load(f.Zone)
+	if l, ok := known.(*time.Location); ok {
+		return l
 	}
 	l, err := loadZone(f.Zone)
 	if err != nil {

@@ -103,8 +103,9 @@ var calendars sync.Map // [2]string{cron, zone} → calendar
 
 func (s Schedule) compiled() (calendar, error) {
 	key := [2]string{s.Cron, s.Zone}
-	if c, ok := calendars.Load(key); ok {
-		return c.(calendar), nil
+	known, _ := calendars.Load(key)
+	if c, ok := known.(calendar); ok {
+		return c, nil
 	}
 	zone, err := loadZone(s.Zone)
 	if err != nil {

@@ -2,9 +2,9 @@ package spec
 
 import (
 	"archive/zip"
+	"go/build"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -206,7 +206,7 @@ func changes(loc *time.Location, begin time.Time) int {
 // zoneNames are all that Go's own copy of the database knows.
 func zoneNames(t *testing.T) []string {
 	t.Helper()
-	r, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip"))
+	r, err := zip.OpenReader(filepath.Join(build.Default.GOROOT, "lib", "time", "zoneinfo.zip"))
 	if err != nil {
 		t.Skipf("no list of zones: %v", err)
 	}

@@ -26,8 +26,9 @@ var weeks sync.Map // [4]string{days, from, to, zone} → week
 
 func (s Schedule) week() (week, error) {
 	key := [4]string{strings.Join(s.Days, ","), s.From, s.To, s.Zone}
-	if w, ok := weeks.Load(key); ok {
-		return w.(week), nil
+	known, _ := weeks.Load(key)
+	if w, ok := known.(week); ok {
+		return w, nil
 	}
 	w, err := s.parseWeek()
 	if err == nil {

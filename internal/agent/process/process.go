@@ -139,7 +139,7 @@ func (t *Table) start(c Command, out io.Writer) (*Process, error) {
 	go func() {
 		defer close(p.drained)
 		defer r.Close()
-		io.Copy(out, r)
+		_, _ = io.Copy(out, r)
 	}()
 	go func() {
 		p.err = cmd.Wait()
@@ -202,8 +202,8 @@ func (p *Process) Signal(sig int) error { return p.cmd.Process.Signal(syscall.Si
 
 // killGroup ends the program and what it started, unless that left the group.
 func (p *Process) killGroup() {
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	p.cmd.Process.Kill()
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = p.cmd.Process.Kill()
 }
 
 func (p *Process) exitError(lines []string) error {

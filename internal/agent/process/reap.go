@@ -38,25 +38,22 @@ func (t *Table) Reap(ctx context.Context) {
 	}
 }
 
-// reapOrphans returns how many it buried.
-func (t *Table) reapOrphans() int {
+// reapOrphans buries those whose parents ended before them.
+func (t *Table) reapOrphans() {
 	t.starting.Lock()
 	defer t.starting.Unlock()
 	procs, err := procfs.AllProcs()
 	if err != nil {
-		return 0
+		return
 	}
-	self, buried := os.Getpid(), 0
+	self := os.Getpid()
 	for _, p := range procs {
 		stat, err := p.Stat()
 		if err != nil || stat.State != "Z" || stat.PPID != self || t.owns(p.PID) {
 			continue
 		}
-		if pid, err := syscall.Wait4(p.PID, nil, syscall.WNOHANG, nil); err == nil && pid == p.PID {
-			buried++
-		}
+		_, _ = syscall.Wait4(p.PID, nil, syscall.WNOHANG, nil)
 	}
-	return buried
 }
 
 func (t *Table) owns(pid int) bool {
@@ -74,7 +71,7 @@ func (t *Table) EndOthers() {
 	if os.Getpid() != 1 {
 		return
 	}
-	syscall.Kill(-1, syscall.SIGTERM)
+	_ = syscall.Kill(-1, syscall.SIGTERM)
 	for end := time.Now().Add(othersTime); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		t.reapOrphans()
 		if procs, err := procfs.AllProcs(); err != nil || len(procs) <= 1 {

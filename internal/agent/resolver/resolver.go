@@ -85,12 +85,12 @@ func (r *Resolver) Serve(ctx context.Context, addr string) (net.Addr, error) {
 	for _, s := range servers {
 		started.Add(1)
 		s.NotifyStartedFunc = started.Done
-		go s.ActivateAndServe()
+		go func() { _ = s.ActivateAndServe() }() // until Shutdown
 	}
 	started.Wait()
 	context.AfterFunc(ctx, func() {
 		for _, s := range servers {
-			s.Shutdown()
+			_ = s.Shutdown()
 		}
 	})
 	return packets.LocalAddr(), nil
@@ -104,7 +104,7 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	default:
 		a := new(dns.Msg).SetRcode(q, dns.RcodeRefused)
 		a.RecursionAvailable = true
-		w.WriteMsg(a)
+		_ = w.WriteMsg(a)
 		return
 	}
 	network := "udp"
@@ -122,7 +122,7 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	}
 	a.Id = q.Id
 	a.RecursionAvailable = true
-	w.WriteMsg(a)
+	_ = w.WriteMsg(a) // who got no answer asks again
 }
 
 // ours asks the farm's nameserver, and remembers; if it does not answer, what it said last stands.

@@ -110,7 +110,7 @@ func (r *runner) reload(ctx context.Context) error {
 	if known != nil {
 		return nil // too busy to be asked
 	}
-	r.service.Await(ctx, func(ctx context.Context) error {
+	_ = r.service.Await(ctx, func(ctx context.Context) error { // without an answer in time, that it lives is enough
 		now, err := r.generation(ctx)
 		if err == nil && now == former {
 			err = fmt.Errorf("configuration %d is still in force", former)

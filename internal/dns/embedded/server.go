@@ -75,7 +75,9 @@ func (s *Server) listen(host string, port int) error {
 		if s.tcp, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(p))); err != nil {
 			continue
 		}
-		s.own = s.tcp.Addr().(*net.TCPAddr).AddrPort()
+		if a, ok := s.tcp.Addr().(*net.TCPAddr); ok {
+			s.own = a.AddrPort()
+		}
 		if s.udp, err = net.ListenPacket("udp", s.own.String()); err == nil {
 			return nil
 		}
@@ -122,10 +124,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	_ = s.udp.Close()
 	_ = s.tcp.Close()
 	for range left {
-		<-ended
+		if e := <-ended; err == nil {
+			err = e
+		}
 	}
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // told to end
 	}
 	return err
 }

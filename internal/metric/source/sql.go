@@ -47,7 +47,7 @@ func oneNumber(ctx context.Context, db *sql.DB, query string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback() // nothing was changed
+	defer func() { _ = tx.Rollback() }() // nothing was changed
 	rows, err := tx.QueryContext(ctx, query)
 	if err != nil {
 		return 0, err

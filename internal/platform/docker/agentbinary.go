@@ -37,10 +37,9 @@ func readAgent(path string) (agentBinary, error) {
 	if err != nil {
 		return agentBinary{}, fmt.Errorf("%s: %w: %w", doing, err, platform.ErrInvalid)
 	}
-	if known, ok := readAgents.Load(path); ok {
-		if a := known.(agentBinary); a.size == info.Size() && a.modified.Equal(info.ModTime()) {
-			return a, nil
-		}
+	known, _ := readAgents.Load(path)
+	if a, ok := known.(agentBinary); ok && a.size == info.Size() && a.modified.Equal(info.ModTime()) {
+		return a, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {

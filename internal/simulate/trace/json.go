@@ -92,7 +92,7 @@ func readJSON(in io.Reader, size int64, o Options) (raw, error) {
 	var r *jsonRaw
 	switch {
 	case e.Status != "":
-		r, err = e.prometheus(o)
+		r, err = e.prometheus()
 	case e.MetricDataResults != nil:
 		r, err = e.metricData(o)
 	case e.Datapoints != nil:
@@ -206,7 +206,7 @@ func (e *export) metricData(o Options) (*jsonRaw, error) {
 	return r, nil
 }
 
-func (e *export) prometheus(o Options) (*jsonRaw, error) {
+func (e *export) prometheus() (*jsonRaw, error) {
 	if e.Status != "success" {
 		return nil, fmt.Errorf("is Prometheus' refusal and no answer: %s", e.Error)
 	}
