@@ -101,14 +101,8 @@ func (r *applicationResource) ModifyPlan(ctx context.Context, req resource.Modif
 
 	app := plan.spec()
 	creating := req.State.Raw.IsNull()
-	if creating && !plan.Name.IsUnknown() && !isOwned(ctx, req.Private, state.ApplicationKey(app.Name)) {
-		taken, err := r.taken(ctx, state.ApplicationKey(app.Name))
-		switch {
-		case err != nil:
-			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
-		case taken:
-			resp.Diagnostics.AddAttributeError(path.Root("name"), "The application's name is taken", takenApplication(app.Name))
-		}
+	if !plan.Name.IsUnknown() {
+		r.planName(ctx, req, state.ApplicationKey(app.Name), "application", takenApplication(app.Name), &resp.Diagnostics)
 	}
 	if req.Config.Raw.IsFullyKnown() {
 		addProblems(&resp.Diagnostics, app.Validate())
@@ -208,7 +202,7 @@ func (r *applicationResource) Create(ctx context.Context, req resource.CreateReq
 	_, err := store.PutJSON(ctx, s, state.ApplicationKey(app.Name), app, store.If(store.Absent()))
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "The application's name is taken", takenApplication(app.Name))
+		addTaken(&resp.Diagnostics, "application", takenApplication(app.Name))
 	case err != nil:
 		resp.Diagnostics.AddError("The application cannot be declared", sentence(err.Error()))
 	default:
@@ -277,17 +271,8 @@ func (r *applicationResource) Read(ctx context.Context, req resource.ReadRequest
 	}
 	what := "application " + m.ID.ValueString()
 	key := state.ApplicationKey(m.ID.ValueString())
-	s, err := r.openExisting(ctx)
-	var app spec.Application
-	if err == nil {
-		app, _, err = store.GetJSON[spec.Application](ctx, s, key)
-	}
-	if isGone(err) {
-		removeGone(ctx, what, err, r.backend, resp)
-		return
-	}
-	if err != nil {
-		addReadError(&resp.Diagnostics, what, err)
+	_, app, ok := readDeclared[spec.Application](ctx, r.backend, what, key, resp)
+	if !ok {
 		return
 	}
 	r.saw(key)

@@ -3,7 +3,11 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -48,6 +52,16 @@ func storedApplication(ctx context.Context, s store.Store, name string) *spec.Ap
 		return nil
 	}
 	return &app
+}
+
+// requireRole tells whether the store holds the role that a record or a policy is declared for, and what to do if not.
+func requireRole(ctx context.Context, s store.Store, farm, role string, id text, diags *diag.Diagnostics) bool {
+	if storedRole(ctx, s, farm, role) != nil {
+		return true
+	}
+	diags.AddAttributeError(path.Root("role"), "There is no such role", fmt.Sprintf("role: %q is not declared in this store. "+
+		"Name a role by farmhand_role.<name>.id, so that it is made first.", id.ValueString()))
+	return false
 }
 
 // declaredRoles are the roles of a farm after the plan, as far as it has come: those planned, and those stored that

@@ -8,11 +8,50 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
+
+// destroyIn is the Delete of what takes time to end; no store, nothing to end.
+func (b *backend) destroyIn(ctx context.Context, timeout time.Duration, what string, diags *diag.Diagnostics, destroy func(context.Context, store.Store) error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	s, err := b.openExisting(ctx)
+	if errors.Is(err, errNoStore) {
+		return
+	}
+	if err == nil {
+		err = destroy(ctx, s)
+	}
+	if err != nil {
+		diags.AddError(what+" cannot be destroyed",
+			sentence(err.Error())+"\n\nWhat was done is done; another destroy goes on from there.")
+	}
+}
+
+// failedCreateCleanup bounds the removal of what a failed create made. The request's own time may be used up by then.
+const failedCreateCleanup = 5 * time.Minute
+
+// undoCreate removes what a failed create made, so that the next apply starts afresh. After an interruption it stays in
+// the state as tainted, and the next apply replaces it.
+func undoCreate(ctx context.Context, resp *resource.CreateResponse, destroy func(context.Context) error) {
+	if ctx.Err() != nil {
+		return
+	}
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), failedCreateCleanup)
+	defer cancel()
+	if err := destroy(cleanup); err != nil {
+		resp.Diagnostics.AddError("What was made of it cannot be removed again",
+			sentence(err.Error())+"\n\nIt stays in the state as tainted; `terraform destroy` or the next apply removes it.")
+		return
+	}
+	resp.State.RemoveResource(ctx)
+}
 
 // destroyRole ends a role and removes what the store holds of it. It may be interrupted anywhere and called again;
 // a role that does not exist is no error. Credentials are the sidecar's to remove: data that is kept was made with them.

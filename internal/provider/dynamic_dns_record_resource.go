@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -128,14 +127,8 @@ func (r *dynamicDNSRecordResource) ModifyPlan(ctx context.Context, req resource.
 		plan.ID = types.StringValue(d.ID())
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-	if named && req.State.Raw.IsNull() && !isOwned(ctx, req.Private, state.DNSKey(d.Farm, d.Name)) {
-		taken, err := r.taken(ctx, state.DNSKey(d.Farm, d.Name))
-		switch {
-		case err != nil:
-			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
-		case taken:
-			resp.Diagnostics.AddAttributeError(path.Root("name"), "The record's name is taken", takenRecord(d))
-		}
+	if named {
+		r.planName(ctx, req, state.DNSKey(d.Farm, d.Name), "record", takenRecord(d), &resp.Diagnostics)
 	}
 	if req.Config.Raw.IsFullyKnown() {
 		addProblems(&resp.Diagnostics, plan.validate())
@@ -175,15 +168,13 @@ func (r *dynamicDNSRecordResource) put(ctx context.Context, m *dynamicDNSRecordM
 		diags.AddError("The store cannot be opened", sentence(err.Error()))
 		return false
 	}
-	if storedRole(ctx, s, d.Farm, d.Role) == nil {
-		diags.AddAttributeError(path.Root("role"), "There is no such role", fmt.Sprintf("role: %q is not declared in this store. "+
-			"Name a role by farmhand_role.<name>.id, so that it is made first.", m.Role.ValueString()))
+	if !requireRole(ctx, s, d.Farm, d.Role, m.Role, diags) {
 		return false
 	}
 	_, err = store.PutJSON(ctx, s, state.DNSKey(d.Farm, d.Name), d, store.If(condition))
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		diags.AddAttributeError(path.Root("name"), "The record's name is taken", takenRecord(d))
+		addTaken(diags, "record", takenRecord(d))
 		return false
 	case err != nil:
 		diags.AddError("The record cannot be declared", sentence(err.Error()))
@@ -202,17 +193,8 @@ func (r *dynamicDNSRecordResource) Read(ctx context.Context, req resource.ReadRe
 	what := "record " + m.ID.ValueString()
 	farm, name, _ := strings.Cut(m.ID.ValueString(), "/")
 	key := state.DNSKey(farm, name)
-	s, err := r.openExisting(ctx)
-	var d spec.DNSRecord
-	if err == nil {
-		d, _, err = store.GetJSON[spec.DNSRecord](ctx, s, key)
-	}
-	if isGone(err) {
-		removeGone(ctx, what, err, r.backend, resp)
-		return
-	}
-	if err != nil {
-		addReadError(&resp.Diagnostics, what, err)
+	_, d, ok := readDeclared[spec.DNSRecord](ctx, r.backend, what, key, resp)
+	if !ok {
 		return
 	}
 	r.saw(key)
@@ -233,9 +215,5 @@ func (r *dynamicDNSRecordResource) Delete(ctx context.Context, req resource.Dele
 }
 
 func (r *dynamicDNSRecordResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	if strings.Count(req.ID, "/") != 1 {
-		resp.Diagnostics.AddError("Not a record's id", fmt.Sprintf("%q is not a record's id: write it as farm/name, such as shop/db.", req.ID))
-		return
-	}
-	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+	importPath(ctx, req, resp, "record", "farm/name", "shop/db")
 }

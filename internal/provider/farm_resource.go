@@ -142,14 +142,8 @@ func (r *farmResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	}
 
 	creating := req.State.Raw.IsNull()
-	if creating && !plan.Name.IsUnknown() && !isOwned(ctx, req.Private, state.FarmKey(f.Name)) {
-		taken, err := r.taken(ctx, state.FarmKey(f.Name))
-		switch {
-		case err != nil:
-			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
-		case taken:
-			resp.Diagnostics.AddAttributeError(path.Root("name"), "The farm's name is taken", takenFarm(f.Name))
-		}
+	if !plan.Name.IsUnknown() {
+		r.planName(ctx, req, state.FarmKey(f.Name), "farm", takenFarm(f.Name), &resp.Diagnostics)
 	}
 	if !creating {
 		r.planResumedDestroy(ctx, state.FarmKey(f.Name), resp)
@@ -225,7 +219,7 @@ func (r *farmResource) Create(ctx context.Context, req resource.CreateRequest, r
 	entry := state.FarmEntry{Name: f.Name, Sidecar: f.Sidecar, Created: time.Now().UTC()}
 	_, err = store.PutJSON(ctx, s, state.FarmIndexKey(f.Name), entry, store.If(store.Absent()))
 	if errors.Is(err, store.ErrConflict) {
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "The farm's name is taken", takenFarm(f.Name))
+		addTaken(&resp.Diagnostics, "farm", takenFarm(f.Name))
 		return
 	}
 	if err == nil {
@@ -247,17 +241,7 @@ func (r *farmResource) Create(ctx context.Context, req resource.CreateRequest, r
 		return
 	}
 	resp.Diagnostics.AddError(fmt.Sprintf("Farm %s cannot be opened", f.Name), sentence(err.Error()))
-	if ctx.Err() != nil {
-		return // interrupted: it stays in the state as tainted, and the next apply replaces it
-	}
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), failedCreateCleanup)
-	defer cancel()
-	if err := r.destroyFarm(cleanup, s, f.Name); err != nil {
-		resp.Diagnostics.AddError("What was made of it cannot be removed again",
-			sentence(err.Error())+"\n\nIt stays in the state as tainted; `terraform destroy` or the next apply removes it.")
-		return
-	}
-	resp.State.RemoveResource(ctx)
+	undoCreate(ctx, resp, func(cleanup context.Context) error { return r.destroyFarm(cleanup, s, f.Name) })
 }
 
 func (r *farmResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -268,17 +252,8 @@ func (r *farmResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	}
 	what := "farm " + m.ID.ValueString()
 	key := state.FarmKey(m.ID.ValueString())
-	s, err := r.openExisting(ctx)
-	var declared state.Declared[spec.Farm]
-	if err == nil {
-		declared, _, err = store.GetJSON[state.Declared[spec.Farm]](ctx, s, key)
-	}
-	if isGone(err) {
-		removeGone(ctx, what, err, r.backend, resp)
-		return
-	}
-	if err != nil {
-		addReadError(&resp.Diagnostics, what, err)
+	s, declared, ok := readDeclared[state.Declared[spec.Farm]](ctx, r.backend, what, key, resp)
+	if !ok {
 		return
 	}
 	r.saw(key)
@@ -327,19 +302,9 @@ func (r *farmResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	s, err := r.openExisting(ctx)
-	if errors.Is(err, errNoStore) {
-		return
-	}
-	if err == nil {
-		err = r.destroyFarm(ctx, s, m.ID.ValueString())
-	}
-	if err != nil {
-		resp.Diagnostics.AddError(fmt.Sprintf("Farm %s cannot be destroyed", m.ID.ValueString()),
-			sentence(err.Error())+"\n\nWhat was done is done; another destroy goes on from there.")
-	}
+	r.destroyIn(ctx, timeout, "Farm "+m.ID.ValueString(), &resp.Diagnostics, func(ctx context.Context, s store.Store) error {
+		return r.destroyFarm(ctx, s, m.ID.ValueString())
+	})
 }
 
 func (r *farmResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -16,9 +15,6 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
-
-// failedCreateCleanup bounds the removal of what a failed create made. The request's own time may be used up by then.
-const failedCreateCleanup = 5 * time.Minute
 
 // unknownID plans an id as known after apply.
 var unknownID = types.StringUnknown()

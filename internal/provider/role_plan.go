@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
@@ -49,14 +48,8 @@ func (r *roleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 
 	key := state.RoleKey(role.Farm, role.Name)
 	creating := req.State.Raw.IsNull()
-	if creating && !plan.Farm.IsUnknown() && !plan.Name.IsUnknown() && !isOwned(ctx, req.Private, key) {
-		taken, err := r.taken(ctx, key)
-		switch {
-		case err != nil:
-			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
-		case taken:
-			resp.Diagnostics.AddAttributeError(path.Root("name"), "The role's name is taken", takenRole(role))
-		}
+	if !plan.Farm.IsUnknown() && !plan.Name.IsUnknown() {
+		r.planName(ctx, req, key, "role", takenRole(role), &resp.Diagnostics)
 	}
 	if !creating {
 		r.planResumedDestroy(ctx, key, resp)

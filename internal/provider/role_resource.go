@@ -68,7 +68,7 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 
 	address, err := r.declare(ctx, s, role, config.secrets(ctx, &resp.Diagnostics))
 	if errors.Is(err, store.ErrConflict) {
-		resp.Diagnostics.AddAttributeError(path.Root("name"), "The role's name is taken", takenRole(role))
+		addTaken(&resp.Diagnostics, "role", takenRole(role))
 		return
 	}
 	if err == nil {
@@ -84,17 +84,7 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 		}
 	}
 	resp.Diagnostics.AddError(fmt.Sprintf("Role %s does not come up", role.ID()), capital(err.Error()))
-	if ctx.Err() != nil {
-		return
-	}
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), failedCreateCleanup)
-	defer cancel()
-	if err := r.destroyRole(cleanup, s, role.Farm, role.Name); err != nil {
-		resp.Diagnostics.AddError("What was made of it cannot be removed again",
-			sentence(err.Error())+"\n\nIt stays in the state as tainted; `terraform destroy` or the next apply removes it.")
-		return
-	}
-	resp.State.RemoveResource(ctx)
+	undoCreate(ctx, resp, func(cleanup context.Context) error { return r.destroyRole(cleanup, s, role.Farm, role.Name) })
 }
 
 // declare writes a new role with what belongs to it; ErrConflict if its name is taken. The role itself comes last:
@@ -141,17 +131,8 @@ func (r *roleResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 		return
 	}
 	key := state.RoleKey(farm, name)
-	s, err := r.openExisting(ctx)
-	var declared state.Declared[spec.Role]
-	if err == nil {
-		declared, _, err = store.GetJSON[state.Declared[spec.Role]](ctx, s, key)
-	}
-	if isGone(err) {
-		removeGone(ctx, what, err, r.backend, resp)
-		return
-	}
-	if err != nil {
-		addReadError(&resp.Diagnostics, what, err)
+	s, declared, ok := readDeclared[state.Declared[spec.Role]](ctx, r.backend, what, key, resp)
+	if !ok {
 		return
 	}
 	address, _, err := store.GetJSON[state.Address](ctx, s, state.AddressKey(farm, state.InstanceName(name, 1)))
@@ -238,27 +219,13 @@ func (r *roleResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	s, err := r.openExisting(ctx)
-	if errors.Is(err, errNoStore) {
-		return
-	}
-	if err == nil {
-		err = r.destroyRole(ctx, s, m.Farm.normal(), m.Name.normal())
-	}
-	if err != nil {
-		resp.Diagnostics.AddError(fmt.Sprintf("Role %s cannot be destroyed", m.ID.ValueString()),
-			sentence(err.Error())+"\n\nWhat was done is done; another destroy goes on from there.")
-	}
+	r.destroyIn(ctx, timeout, "Role "+m.ID.ValueString(), &resp.Diagnostics, func(ctx context.Context, s store.Store) error {
+		return r.destroyRole(ctx, s, m.Farm.normal(), m.Name.normal())
+	})
 }
 
 func (r *roleResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	if strings.Count(req.ID, "/") != 1 {
-		resp.Diagnostics.AddError("Not a role's id", fmt.Sprintf("%q is not a role's id: write it as farm/role, such as shop/web.", req.ID))
-		return
-	}
-	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+	importPath(ctx, req, resp, "role", "farm/role", "shop/web")
 }
 
 // farmOf is the farm that the role is declared in.

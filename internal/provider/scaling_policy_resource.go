@@ -78,7 +78,7 @@ func (r *scalingPolicyResource) ModifyPlan(ctx context.Context, req resource.Mod
 		case err != nil:
 			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
 		case taken || planned && !isPlanned(ctx, req.Private, key):
-			resp.Diagnostics.AddAttributeError(path.Root("name"), "The policy's name is taken", takenPolicy(p))
+			addTaken(&resp.Diagnostics, "policy", takenPolicy(p))
 		}
 	}
 	markPlanned(ctx, resp.Private, key, &resp.Diagnostics)
@@ -195,9 +195,7 @@ func (r *scalingPolicyResource) put(ctx context.Context, m *scalingPolicyModel, 
 		diags.AddError("The store cannot be opened", sentence(err.Error()))
 		return false
 	}
-	if storedRole(ctx, s, p.Farm, p.Role) == nil {
-		diags.AddAttributeError(path.Root("role"), "There is no such role", fmt.Sprintf("role: %q is not declared in this store. "+
-			"Name a role by farmhand_role.<name>.id, so that it is made first.", m.Role.ValueString()))
+	if !requireRole(ctx, s, p.Farm, p.Role, m.Role, diags) {
 		return false
 	}
 	problems, err := r.validateSoon(ctx, s, p)
@@ -212,7 +210,7 @@ func (r *scalingPolicyResource) put(ctx context.Context, m *scalingPolicyModel, 
 	_, err = store.PutJSON(ctx, s, state.PolicyKey(p.Farm, p.Role, p.Name), p, store.If(condition))
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		diags.AddAttributeError(path.Root("name"), "The policy's name is taken", takenPolicy(p))
+		addTaken(diags, "policy", takenPolicy(p))
 		return false
 	case err != nil:
 		diags.AddError("The policy cannot be declared", sentence(err.Error()))
@@ -236,17 +234,8 @@ func (r *scalingPolicyResource) Read(ctx context.Context, req resource.ReadReque
 		return
 	}
 	key := state.PolicyKey(parts[0], parts[1], parts[2])
-	s, err := r.openExisting(ctx)
-	var p spec.Policy
-	if err == nil {
-		p, _, err = store.GetJSON[spec.Policy](ctx, s, key)
-	}
-	if isGone(err) {
-		removeGone(ctx, what, err, r.backend, resp)
-		return
-	}
-	if err != nil {
-		addReadError(&resp.Diagnostics, what, err)
+	s, p, ok := readDeclared[spec.Policy](ctx, r.backend, what, key, resp)
+	if !ok {
 		return
 	}
 	r.saw(key)
@@ -267,9 +256,5 @@ func (r *scalingPolicyResource) Delete(ctx context.Context, req resource.DeleteR
 }
 
 func (r *scalingPolicyResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	if strings.Count(req.ID, "/") != 2 {
-		resp.Diagnostics.AddError("Not a policy's id", fmt.Sprintf("%q is not a policy's id: write it as farm/role/policy, such as shop/web/load_average.", req.ID))
-		return
-	}
-	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+	importPath(ctx, req, resp, "policy", "farm/role/policy", "shop/web/load_average")
 }

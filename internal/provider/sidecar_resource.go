@@ -153,16 +153,7 @@ func (r *sidecarResource) Read(ctx context.Context, req resource.ReadRequest, re
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	s, err := r.openExisting(ctx)
-	if err == nil {
-		_, _, err = store.GetJSON[spec.Sidecar](ctx, s, state.SidecarKey(localSidecar))
-	}
-	if isGone(err) {
-		removeGone(ctx, "sidecar "+localSidecar, err, r.backend, resp)
-		return
-	}
-	if err != nil {
-		addReadError(&resp.Diagnostics, "sidecar "+localSidecar, err)
+	if _, _, ok := readDeclared[spec.Sidecar](ctx, r.backend, "sidecar "+localSidecar, state.SidecarKey(localSidecar), resp); !ok {
 		return
 	}
 	dir, err := r.stateDir()
