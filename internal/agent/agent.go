@@ -144,16 +144,17 @@ type agent struct {
 	runner     behavior.Runner
 	releaseDir string
 
-	wake chan struct{} // a report is due at once
-	mu   sync.Mutex
-	told told // what the next report says
+	wake   chan struct{} // a report is due at once
+	rehook chan struct{} // another shutdown hook is declared
+	mu     sync.Mutex
+	told   told // what the next report says
 }
 
 func newAgent(o Options, boot platform.Bootstrap, farm Farm) *agent {
 	a := &agent{Options: o, boot: boot, farm: farm, lines: process.NewLines(bootLines)}
 	a.out = io.MultiWriter(&oneAtATime{w: o.Output}, a.lines)
 	a.table = process.NewTable(a.out)
-	a.wake = make(chan struct{}, 1)
+	a.wake, a.rehook = make(chan struct{}, 1), make(chan struct{}, 1)
 	sources, err := load.Here(inContainer())
 	if err != nil {
 		o.Log.Warn("no load will be reported", "error", err)
@@ -207,6 +208,7 @@ func (a *agent) run(ctx context.Context) {
 		a.bootDone()
 		shedMemory()
 		go a.watchHealth(ctx)
+		go a.watchShutdownHook(ctx)
 		a.keepUp(ctx, f, in)
 	}
 	a.stop()

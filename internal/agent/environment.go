@@ -33,6 +33,9 @@ func (a *agent) writeEnvironment(env map[string]string) error {
 			return fmt.Errorf("writing the environment: %w", err)
 		}
 	}
+	a.mu.Lock()
+	a.told.env = env
+	a.mu.Unlock()
 	return nil
 }
 
@@ -42,7 +45,7 @@ func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''
 // bootScriptTime bounds a boot script where the role has no launch timeout, which otherwise does.
 const bootScriptTime = 15 * time.Minute
 
-// runBootScript runs the role's boot script as root: by the interpreter that its first line names, else by a shell.
+// runBootScript runs the role's boot script as root.
 func (a *agent) runBootScript(ctx context.Context, role spec.Role, env map[string]string) error {
 	if role.BootScript == "" {
 		return nil
@@ -55,19 +58,11 @@ func (a *agent) runBootScript(ctx context.Context, role spec.Role, env map[strin
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, tooLong)
 	defer cancel()
 
-	path := a.file("etc/farmhand/boot-script")
-	script := configfile.File{Path: path, Mode: 0o700}
-	if err := script.Write(ctx, []byte(role.BootScript)); err != nil {
+	c, err := a.script(ctx, "boot-script", role.BootScript, env)
+	if err != nil {
 		return fmt.Errorf("writing the boot script: %w", err)
 	}
-	c := process.Command{Name: path, Dir: "/"}
-	if !strings.HasPrefix(role.BootScript, "#!") {
-		c.Name, c.Args = shell(), []string{path}
-	}
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		c.Env = append(c.Env, name+"="+env[name])
-	}
-	err := a.table.RunCommand(ctx, c)
+	err = a.table.RunCommand(ctx, c)
 	var exit *process.ExitError
 	switch {
 	case err == nil:
@@ -80,6 +75,23 @@ func (a *agent) runBootScript(ctx context.Context, role spec.Role, env map[strin
 		return fmt.Errorf("boot script exited %d", exit.Code)
 	}
 	return fmt.Errorf("boot script: %w", err)
+}
+
+// script writes a script to where the agent's files are, and is the command that runs it: by the interpreter that its
+// first line names, else by a shell.
+func (a *agent) script(ctx context.Context, name, text string, env map[string]string) (process.Command, error) {
+	path := a.file("etc/farmhand/" + name)
+	if err := (configfile.File{Path: path, Mode: 0o700}).Write(ctx, []byte(text)); err != nil {
+		return process.Command{}, err
+	}
+	c := process.Command{Name: path, Dir: "/"}
+	if !strings.HasPrefix(text, "#!") {
+		c.Name, c.Args = shell(), []string{path}
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		c.Env = append(c.Env, name+"="+env[name])
+	}
+	return c, nil
 }
 
 // shell is bash where it is, since that is what people write, else sh.

@@ -21,6 +21,8 @@ type told struct {
 	checks     []state.Check
 	revision   int64
 	applyError string
+	hook       hookAnswer
+	env        map[string]string // in force
 }
 
 // tell changes what is reported and has it sent at once.
@@ -32,17 +34,21 @@ func (a *agent) tell(change func(*told)) {
 }
 
 // assign takes a new assignment over, as far as it concerns a running instance: its health check, where the farm's
-// names are asked for, and whether it is leaving.
+// names are asked for, its shutdown hook, and whether it is leaving.
 func (a *agent) assign(as state.Assignment) {
 	a.mu.Lock()
 	changed := a.told.assignment.Draining != as.Draining
+	another := a.told.assignment.Role.ShutdownHook != as.Role.ShutdownHook
 	a.told.assignment = as
 	a.mu.Unlock()
 	a.asked.Follow(as.Measures)
 	if a.names != nil {
 		a.names.SetNameserver(as.Nameserver)
 	}
-	if changed {
+	if another {
+		poke(a.rehook)
+	}
+	if changed || another {
 		poke(a.wake)
 	}
 }
@@ -100,6 +106,7 @@ func (a *agent) reportNow() state.Report {
 		Checks:     checks,
 		Applied:    t.revision,
 		ApplyError: t.applyError,
+		Wait:       t.wait(),
 	}
 	if t.assignment.Draining {
 		r.Checks = append(r.Checks, state.Check{Name: "draining", Message: "it is leaving and finishes what it has"})

@@ -322,6 +322,7 @@ func TestGeneration(t *testing.T) {
 		"envelope":            func(_ *spec.Farm, r *spec.Role, _ *spec.Application) { r.Min, r.Max = 3, 9 },
 		"health check":        func(_ *spec.Farm, r *spec.Role, _ *spec.Application) { r.HealthCheck.UnhealthyAfter = 9 },
 		"drain":               func(_ *spec.Farm, r *spec.Role, _ *spec.Application) { r.Drain = 9 },
+		"shutdown hook":       func(_ *spec.Farm, r *spec.Role, _ *spec.Application) { r.ShutdownHook = "exit 1" },
 		"who is used":         func(_ *spec.Farm, r *spec.Role, _ *spec.Application) { r.Uses = []string{"shop/db"} },
 		"on_destroy":          func(_ *spec.Farm, r *spec.Role, _ *spec.Application) {},
 		"an image said twice": func(_ *spec.Farm, r *spec.Role, _ *spec.Application) { r.Image = "base:1" },

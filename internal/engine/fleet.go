@@ -41,8 +41,16 @@ func (p *pass) keepFleet() {
 			}
 		}
 	}
+	var waiting []string
+	if up > desired {
+		waiting = p.waiting()
+	}
 	for up > desired {
 		v := p.victim()
+		if v == nil && len(waiting) > 0 {
+			waiting = p.keepWaiting(up, waiting)
+			break
+		}
 		if v == nil {
 			p.hold("kept", warning, fmt.Sprintf("role %s is to have %s and keeps %d: the others are protected", p.role.Spec.Name, servers(desired), up), nil)
 			break
@@ -50,6 +58,7 @@ func (p *pass) keepFleet() {
 		p.leave(v, p.whyVictim(v, desired))
 		up--
 	}
+	p.tellWaiting(waiting)
 }
 
 // launch plans n servers of the missing at the lowest free indexes.

@@ -30,13 +30,22 @@ func (p *pass) keepIndexed() {
 	if staying > desired {
 		p.cancel(min(staying-desired, p.count(coming)))
 	}
-	for up := p.count(serving, sick); up > desired; up-- {
+	up := p.count(serving, sick)
+	var waiting []string
+	if up > desired {
+		waiting = p.waiting()
+	}
+	for ; up > desired; up-- {
 		v := p.victim()
 		if v == nil {
+			if len(waiting) > 0 {
+				waiting = p.keepWaiting(up, waiting)
+			}
 			break
 		}
 		p.leave(v, p.whyVictim(v, desired))
 	}
+	p.tellWaiting(waiting)
 	if p.count(coming, leaving) > 0 || allowed > 0 || !p.view.MachinesListed {
 		return // one at a time; what is launched in this very pass is no member yet
 	}
@@ -48,8 +57,10 @@ func (p *pass) keepIndexed() {
 		}
 	}
 	if have >= desired && p.count(sick) == 0 && p.rolloutMayGoOn() {
-		if m := p.oldest(); m != nil {
-			why := fmt.Sprintf("it comes back in its place as generation %s", short(p.role.Generation))
+		if m := p.oldest(); m != nil && p.waits(m) {
+			p.holdRollout(m)
+		} else if m != nil {
+			why := fmt.Sprintf("it comes back in its place as generation %s", short(p.role.Generation)) + p.overruled(m)
 			if p.count(serving) == 1 {
 				p.terminate(m, "terminate", why)
 				return

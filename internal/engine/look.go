@@ -30,6 +30,7 @@ type Standing struct {
 	Standing string        `json:"standing"` // coming, serving, sick, leaving or gone
 	For      time.Duration `json:"for"`      // in its phase; nanoseconds
 	Why      string        `json:"why,omitempty"`
+	Waits    string        `json:"waits,omitempty"`  // what its shutdown hook says that keeps it from being chosen to leave
 	Chosen   bool          `json:"chosen,omitempty"` // a sick one whose turn it is to be replaced
 	Old      bool          `json:"old,omitempty"`    // of another generation than the role's
 }
@@ -53,7 +54,11 @@ func LookAt(view View, role string) (l Look, ok bool) {
 	l = Look{TurnOf: max(1, int(replaceShare*float64(p.count(serving, sick)))), Replaced: replaced, FailureBudget: launchBudget, DiedYoung: len(p.diedYoung())}
 	for i := range p.members {
 		m := &p.members[i]
-		l.Servers = append(l.Servers, Standing{Name: m.Name(), Phase: m.Phase, Standing: string(m.standing), For: p.since(m.Since), Why: m.ailment.reason, Chosen: m.chosen, Old: m.old})
+		s := Standing{Name: m.Name(), Phase: m.Phase, Standing: string(m.standing), For: p.since(m.Since), Why: m.ailment.reason, Chosen: m.chosen, Old: m.old}
+		if p.waits(m) {
+			s.Waits = orElse(m.Report.Wait.Reason, "wait")
+		}
+		l.Servers = append(l.Servers, s)
 	}
 	mem := &p.memory
 	if mem.LaunchFailures > 0 && mem.FailedGeneration == p.role.Generation {

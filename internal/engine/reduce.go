@@ -64,6 +64,10 @@ func (d *Reducer) Role(name string) View {
 func reduceRole(r Role, p *pass) Role {
 	s := &r.Spec
 	s.Image, s.Application, s.BootScript, s.Volume = "", "", "", nil
+	s.ShutdownHook = "" // what it says is in the reports
+	if !slices.ContainsFunc(r.Instances, func(in Instance) bool { return in.Report != nil && in.Report.Wait != nil }) {
+		s.ShutdownHookTimeout = 0
+	}
 	s.Environment, s.Secrets, s.Uses, s.Settings = nil, nil, nil, nil
 	s.HealthCheck.HTTP, s.HealthCheck.TCP = nil, nil
 	r.Policies = slices.Clone(r.Policies)

@@ -66,6 +66,7 @@ func embellish(t *rapid.T, r *engine.Role) {
 	r.Spec.Settings, r.Spec.Uses, r.Spec.Secrets = map[string]string{"memory_mb": "64"}, []string{"shop/db"}, []string{"KEY"}
 	r.Spec.HealthCheck.HTTP, r.Spec.HealthCheck.TCP = &spec.HTTPCheck{Path: "/healthz"}, &spec.TCPCheck{Port: 80}
 	r.Spec.ScaleIn = rapid.SampledFrom([]string{spec.ScaleInNewest, spec.ScaleInOldest, spec.ScaleInLeastBusy, spec.ScaleInClosestToHour}).Draw(t, "scale in by")
+	r.Spec.ShutdownHook, r.Spec.ShutdownHookTimeout = "echo secret", spec.Duration(rapid.IntRange(0, 20).Draw(t, "hook timeout"))*spec.Duration(time.Second)
 	r.Spec.Volume = &spec.Volume{Path: "/data"}
 	r.InPlace = rapid.IntRange(0, 5).Draw(t, "in place") == 0
 	r.Memory.Hold = rapid.SampledFrom([]string{"", "max", "doubt:http", "doubt:silence; max"}).Draw(t, "hold")
@@ -98,6 +99,9 @@ func embellish(t *rapid.T, r *engine.Role) {
 			rep.Instance, rep.Version, rep.Applied, rep.ApplyError = in.Name(), "1.2.3", 42, "no"
 			rep.Boot.Log = []string{"installing", "configuring"}
 			rep.Checks = append(rep.Checks, state.Check{Name: "behavior", OK: true, Since: start})
+			if rapid.IntRange(0, 3).Draw(t, "waits") == 0 {
+				rep.Wait = &state.Wait{Reason: "busy", Since: ago(t, "waiting since", 30*time.Second)}
+			}
 			rep.Unmeasured = map[string]string{"file": "it is not there"}
 			for range rapid.IntRange(0, 2).Draw(t, "samples") {
 				rep.Samples = append(rep.Samples, state.Sample{At: start, Load1: rapid.Float64Range(0, 5).Draw(t, "load"), CPU: rapid.Float64Range(0, 1).Draw(t, "cpu")})

@@ -29,6 +29,12 @@ func (p *pass) surge() (n int, rollout bool) {
 	if p.count(serving, sick) < p.account.Desired || !goOn {
 		return 0, false
 	}
+	if m := p.oldest(); p.waits(m) { // so do all: a successor would only stand beside them
+		if p.count(serving, sick) == p.account.Desired { // else there is one already, and that is said
+			p.holdRollout(m)
+		}
+		return 0, false
+	}
 	return 1, true
 }
 
@@ -48,7 +54,8 @@ func (p *pass) rolloutMayGoOn() bool {
 	return !p.now.Before(mem.RetryAt)
 }
 
-// oldest is the next to be replaced by the role's generation, nil if none is left: followers before a primary.
+// oldest is the next to be replaced by the role's generation, nil if none is left: followers before a primary, and those
+// whose shutdown hook says wait after those that may leave.
 func (p *pass) oldest() *member {
 	var old []*member
 	for i := range p.members {
@@ -60,7 +67,7 @@ func (p *pass) oldest() *member {
 		return nil
 	}
 	return slices.MinFunc(old, func(a, b *member) int {
-		return cmp.Or(compareBool(a.Primary, b.Primary), a.Created.Compare(b.Created), cmp.Compare(a.Index, b.Index))
+		return cmp.Or(compareBool(a.Primary, b.Primary), compareBool(p.waits(a), p.waits(b)), a.Created.Compare(b.Created), cmp.Compare(a.Index, b.Index))
 	})
 }
 

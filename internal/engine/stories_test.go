@@ -32,6 +32,7 @@ import (
 //	no-policy web load          forget it
 //	backlog web 500|unknown     what waits for the role
 //	protect web-2               it is not to leave
+//	wait web-2 busy_with_job_17    its shutdown hook says wait; free web-2
 //	load web 6                  the role's load, divided over who serves; cpu alike
 //	tick 2s                     time passes, then one decision
 //	run 60s                     the same every two seconds
@@ -116,6 +117,14 @@ func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
 				r.protected = map[string]bool{}
 			}
 			r.protected[word(0)] = true
+		}
+	case "wait", "free":
+		m := w.machineOf(word(0))
+		if m == nil {
+			return fmt.Sprintf("%s has no machine\n", word(0))
+		}
+		if m.wait = nil; d.Cmd == "wait" {
+			m.wait = &state.Wait{Reason: strings.ReplaceAll(word(1), "_", " "), Since: w.now}
 		}
 	case "dies-young":
 		w.roles[word(0)].diesAfter = length(t, word(1))
@@ -202,6 +211,8 @@ func (w *world) tellRole(t *testing.T, d *datadriven.TestData) string {
 			r.role.Drain = spec.Duration(length(t, val))
 		case "launch_timeout":
 			r.role.LaunchTimeout = spec.Duration(length(t, val))
+		case "hook_timeout":
+			r.role.ShutdownHookTimeout = spec.Duration(length(t, val))
 		case "scale_in":
 			r.role.ScaleIn = val
 		case "zones":

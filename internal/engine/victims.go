@@ -11,12 +11,13 @@ import (
 )
 
 // victim is the next server to leave: of the oldest generation first, then the unhealthy, then of the zone that has the
-// most, then by the role's order. Never the primary or a protected one, unless none is to stay at all or a protected one's generation is over. nil if nobody
-// may. The order is total, so the same view names the same victim.
+// most, then by the role's order. Never the primary or a protected one, unless none is to stay at all or a protected one's generation is over; never
+// one whose shutdown hook says wait. nil if nobody may. The order is total, so the same view names the same victim.
 func (p *pass) victim() *member {
 	shrinks := p.memory.Desired < p.role.Memory.Desired
 	var may []*member
 	zones := map[string]int{}
+	heldUp := !shrinks && p.outdatedWaits()
 	for i := range p.members {
 		m := &p.members[i]
 		if m.standing != serving && m.standing != sick {
@@ -25,6 +26,9 @@ func (p *pass) victim() *member {
 		zones[m.Zone]++
 		// A roll-out replaces protected servers, too: otherwise it would never end.
 		kept := m.Primary || m.Protected && (shrinks || !m.old)
+		if p.waits(m) || heldUp && !m.old {
+			continue
+		}
 		if !m.chosen && (!kept || p.account.Desired == 0) {
 			may = append(may, m)
 		}
@@ -124,11 +128,13 @@ func (p *pass) lifetime() time.Duration {
 
 // removable counts the servers that may be chosen to leave, and says what keeps them if none may.
 func (p *pass) removable() (n int, why string) {
-	kept, young := 0, 0
+	kept, young, waiting := 0, 0, ""
 	for i := range p.members {
 		m := &p.members[i]
 		switch {
 		case m.standing != serving && m.standing != sick:
+		case p.waits(m):
+			waiting = cmp.Or(waiting, p.whyWaits(m))
 		case m.Primary || m.Protected:
 			kept++
 		case p.tooYoung(m):
@@ -138,6 +144,8 @@ func (p *pass) removable() (n int, why string) {
 		}
 	}
 	switch {
+	case waiting != "": // what a roll-out has too many is to leave before the role shrinks
+		return n - max(0, p.count(serving, sick)-p.memory.Desired), waiting
 	case young > 0:
 		return n, fmt.Sprintf("none of its servers has lived for %s yet", brief(p.lifetime()))
 	case kept > 0:
@@ -147,6 +155,10 @@ func (p *pass) removable() (n int, why string) {
 }
 
 func (p *pass) whyVictim(m *member, desired int) string {
+	return p.whyChosen(m, desired) + p.overruled(m)
+}
+
+func (p *pass) whyChosen(m *member, desired int) string {
 	switch {
 	case m.old && desired >= p.role.Memory.Desired && p.role.Memory.Desired > 0:
 		return fmt.Sprintf("generation %s takes the place of %s", short(p.role.Generation), short(m.Generation))

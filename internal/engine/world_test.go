@@ -62,6 +62,7 @@ type machineWorld struct {
 	report   state.Report
 	mute     bool
 	bad      *state.Check
+	wait     *state.Wait
 }
 
 const (
@@ -128,6 +129,7 @@ func (w *world) reportOf(m *machineWorld, r *roleWorld) {
 		c := *m.bad
 		rep.Checks = append(rep.Checks, c)
 	}
+	rep.Wait = m.wait
 	s := state.Sample{At: w.now}
 	if rep.Boot.Done {
 		s.Load1, s.CPU = r.load/float64(max(1, w.bearing(m.Role))), min(1, r.cpu/float64(max(1, w.bearing(m.Role))))

@@ -229,7 +229,7 @@ func (r *Record) servers() []string {
 	}
 	var lines []string
 	for _, s := range look.Servers {
-		if s.Standing == "serving" && !s.Old {
+		if s.Standing == "serving" && !s.Old && s.Waits == "" {
 			continue
 		}
 		line := fmt.Sprintf("%s is %s, %s for %s", s.Name, s.Standing, s.Phase, engine.Brief(s.For))
@@ -243,6 +243,9 @@ func (r *Record) servers() []string {
 			line += "; it is not its turn to be replaced"
 		case s.Old && s.Standing == "serving":
 			line += ", of a former generation"
+		}
+		if s.Waits != "" {
+			line += "; it stays: its shutdown hook says " + s.Waits
 		}
 		lines = append(lines, line)
 	}

@@ -31,6 +31,7 @@ func (m *roleModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Role
 		Environment: stringMap(ctx, m.Environment, diags), SecretsVersion: m.SecretVersion.ValueInt64(),
 		Uses: stringSet(ctx, m.Uses, diags), Settings: stringMap(ctx, m.Settings, diags),
 		Drain: m.Drain.duration(), LaunchTimeout: m.LaunchTimeout.duration(), ScaleIn: m.ScaleIn.ValueString(),
+		ShutdownHook: m.ShutdownHook.ValueString(), ShutdownHookTimeout: m.HookTimeout.duration(),
 		ReversalsPerHour: int(m.ReversalsPerHour.ValueInt64()),
 	}
 	if h := decode[healthCheckModel](ctx, m.HealthCheck, diags); h != nil {
@@ -54,6 +55,7 @@ func (m *roleModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Role
 	r.SetDefaults()
 	keepZero(&r.Drain, m.Drain)
 	keepZero(&r.LaunchTimeout, m.LaunchTimeout)
+	keepZero(&r.ShutdownHookTimeout, m.HookTimeout)
 	if h := decode[healthCheckModel](ctx, m.HealthCheck, diags); h != nil {
 		keepZero(&r.HealthCheck.Interval, h.Interval)
 		keepZero(&r.HealthCheck.Timeout, h.Timeout)
@@ -90,6 +92,8 @@ func (m *roleModel) fill(ctx context.Context, r spec.Role, diags *diag.Diagnosti
 	m.Drain = durationText(r.Drain)
 	m.LaunchTimeout = durationText(r.LaunchTimeout)
 	m.ScaleIn = types.StringValue(r.ScaleIn)
+	m.ShutdownHook = keepEmpty(m.ShutdownHook, r.ShutdownHook)
+	m.HookTimeout = durationText(cmp.Or(r.ShutdownHookTimeout, spec.DefaultShutdownHookTimeout))
 	m.ReversalsPerHour = types.Int64Value(int64(cmp.Or(r.ReversalsPerHour, spec.DefaultReversals))) // 0: stored before there was one
 }
 
@@ -127,6 +131,9 @@ func (m *roleModel) planDefaults(ctx context.Context, config roleModel, r spec.R
 	}
 	if config.ScaleIn.IsNull() {
 		m.ScaleIn = types.StringValue(r.ScaleIn)
+	}
+	if config.HookTimeout.IsNull() {
+		m.HookTimeout = durationText(r.ShutdownHookTimeout)
 	}
 	if config.ReversalsPerHour.IsNull() {
 		m.ReversalsPerHour = types.Int64Value(int64(r.ReversalsPerHour))

@@ -41,6 +41,8 @@ func TestRole(t *testing.T) {
   boot_script = "echo hello"
   health_check = { http = { path = "/healthz" }, interval = "2s", unhealthy_after = 2, grace = "1m" }
   launch_timeout = "1m30s"
+  shutdown_hook = "exit 0"
+  shutdown_hook_timeout = "1h"
 `
 	w.run(
 		resource.TestStep{
@@ -53,6 +55,8 @@ func TestRole(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{
 				statecheck.ExpectKnownValue(address, tfjsonpath.New("id"), knownvalue.StringExact("shop/web")),
 				statecheck.ExpectKnownValue(address, tfjsonpath.New("address"), knownvalue.StringExact("10.200.0.10")),
+				statecheck.ExpectKnownValue(address, tfjsonpath.New("shutdown_hook"), knownvalue.Null()),
+				statecheck.ExpectKnownValue(address, tfjsonpath.New("shutdown_hook_timeout"), knownvalue.StringExact(spec.DefaultShutdownHookTimeout.String())),
 				statecheck.ExpectKnownValue(address, tfjsonpath.New("health_check").AtMapKey("interval"), knownvalue.StringExact(spec.DefaultCheckInterval.String())),
 				same.AddStateValue(address, tfjsonpath.New("address")),
 			},
@@ -79,6 +83,8 @@ func TestRole(t *testing.T) {
   boot_script = "echo hello"
   health_check = { http = { path = "/healthz" }, interval = "2000ms", unhealthy_after = 2, grace = "60s" }
   launch_timeout = "90s"
+  shutdown_hook = "exit 0"
+  shutdown_hook_timeout = "60m"
   uses = []
   image = ""
 `),
@@ -351,6 +357,7 @@ func TestRoleThatCannotBe(t *testing.T) {
 		"a drain without a unit":        {web + "drain = \"ten\"", []string{"drain", "not a duration"}},
 		"a drain of days":               {web + "drain = \"48h\"", []string{"drain", "more than a day"}},
 		"an unknown order":              {web + "scale_in = \"random\"", []string{"scale_in", "newest"}},
+		"a hook without time":           {web + "shutdown_hook = \"true\"\nshutdown_hook_timeout = \"0s\"", []string{"shutdown_hook_timeout", "is zero"}},
 		"a flap budget of one":          {web + "reversals_per_hour = 1", []string{"reversals_per_hour", "could never shrink"}},
 		"a volume without a place":      {"behavior = \"base\"\n" + envelope + "volume = {}", []string{"volume.path", "no place of its own"}},
 		"a volume with a relative path": {"behavior = \"base\"\n" + envelope + "volume = { path = \"data\" }", []string{"volume.path", "absolute"}},

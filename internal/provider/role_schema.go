@@ -43,6 +43,8 @@ type roleModel struct {
 	Drain            text           `tfsdk:"drain"`
 	LaunchTimeout    text           `tfsdk:"launch_timeout"`
 	ScaleIn          types.String   `tfsdk:"scale_in"`
+	ShutdownHook     types.String   `tfsdk:"shutdown_hook"`
+	HookTimeout      text           `tfsdk:"shutdown_hook_timeout"`
 	ReversalsPerHour types.Int64    `tfsdk:"reversals_per_hour"`
 	WaitUntilServing types.Bool     `tfsdk:"wait_until_serving"`
 	Address          types.String   `tfsdk:"address"`
@@ -199,6 +201,14 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 					"or `closest_to_hour`, the one whose hour since its launch is nearest to its end. Default: `" + d.ScaleIn + "`.",
 				Validators: []validator.String{stringvalidator.OneOf(spec.ScaleInOrders...)},
 			},
+			"shutdown_hook": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "Script that every serving server runs as root every few seconds, with the boot script's environment, for at most 10 seconds. " +
+					"Exit status 0: the server may leave. Any other: it is not chosen to, neither when the role shrinks nor for a roll-out, and the last line that " +
+					"the script prints is told as the reason. A server that is sick is replaced all the same, and the role can be destroyed. Changing it replaces no server. " +
+					"An apply that rolls out waits for the scripts, too, within `timeouts.update`.",
+			},
+			"shutdown_hook_timeout": optionalDuration("How long `shutdown_hook` may keep a server without a break; then the server may be chosen all the same. Default: `" + d.ShutdownHookTimeout.String() + "`."),
 			"reversals_per_hour": schema.Int64Attribute{
 				Optional: true, Computed: true,
 				MarkdownDescription: fmt.Sprintf("How often within an hour the policies may turn the role from growing to shrinking or back. Growing is never refused: "+

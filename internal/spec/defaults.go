@@ -37,6 +37,10 @@ const (
 	// DefaultScaleIn ends the newest first: the oldest have warm caches and have proven themselves.
 	DefaultScaleIn = ScaleInNewest
 
+	// DefaultShutdownHookTimeout: the longest jobs that queues of web farms usually hold end within it, and a hook that is
+	// stuck holds a roll-out up no longer.
+	DefaultShutdownHookTimeout = Duration(45 * time.Minute)
+
 	// DefaultCooldown is the field's five minutes (Kubernetes' downscale window, Auto Scaling's default cooldown).
 	DefaultCooldown = Duration(5 * time.Minute)
 	// DefaultTolerance is Kubernetes': within ten per cent of the target nothing is worth the movement.
@@ -86,6 +90,7 @@ func (r *Role) SetDefaults() {
 	orDefault(&r.Drain, DefaultDrain)
 	orDefault(&r.LaunchTimeout, DefaultLaunchTimeout)
 	orDefault(&r.ScaleIn, DefaultScaleIn)
+	orDefault(&r.ShutdownHookTimeout, DefaultShutdownHookTimeout)
 	orDefault(&r.ReversalsPerHour, DefaultReversals)
 	if r.Volume != nil {
 		orDefault(&r.Volume.OnDestroy, DefaultOnDestroy)

@@ -30,6 +30,12 @@ type Role struct {
 	Drain         Duration `json:"drain"`          // from leaving DNS and balancers to termination
 	LaunchTimeout Duration `json:"launch_timeout"` // from the platform's call to serving
 	ScaleIn       string   `json:"scale_in"`       // victim order, one of ScaleInOrders
+	// ShutdownHook is a script that each serving instance runs every few seconds. Exit status 0: the instance may leave;
+	// any other: it is not chosen to, unless it is sick or its role ends. It is no part of the generation.
+	ShutdownHook string `json:"shutdown_hook,omitempty"`
+	// ShutdownHookTimeout is how long the hook may say so without a break until it is overruled. 0 in what older versions
+	// stored: DefaultShutdownHookTimeout.
+	ShutdownHookTimeout Duration `json:"shutdown_hook_timeout,omitempty"`
 	// ReversalsPerHour is the flap budget: how often within an hour the policies may turn the role's direction. The
 	// last one is kept for growing. 0 in what older versions stored: DefaultReversals.
 	ReversalsPerHour int `json:"reversals_per_hour,omitempty"`

@@ -82,6 +82,13 @@ func (r Role) Validate() []Problem {
 	if !slices.Contains(ScaleInOrders, r.ScaleIn) {
 		c.wrong("scale_in", fmt.Sprintf("%q is no order of victims", r.ScaleIn), `Write "newest", "oldest", "least_busy" or "closest_to_hour"`)
 	}
+	c.positive("shutdown_hook_timeout", r.ShutdownHookTimeout, DefaultShutdownHookTimeout)
+	if strings.Contains(r.ShutdownHook, "\x00") {
+		c.wrong("shutdown_hook", "a zero byte is in it", "It is a script, as text")
+	}
+	if r.ShutdownHook != "" && strings.TrimSpace(r.ShutdownHook) == "" {
+		c.wrong("shutdown_hook", "there is nothing in it but blanks", "Leave it out if servers may leave at any time")
+	}
 	r.validateReversals(&c)
 	return c.problems
 }

@@ -146,6 +146,8 @@ func TestRoleValidate(t *testing.T) {
 		"variable":           {func(r *Role) { r.Environment = map[string]string{"A B": "x"} }, "environment[\"A B\"]: variable"},
 		"secret and plain":   {func(r *Role) { r.Environment, r.Secrets = map[string]string{"KEY": "x"}, []string{"KEY"} }, "secrets[\"KEY\"]: as well"},
 		"no launch timeout":  {func(r *Role) { r.LaunchTimeout = 0 }, "launch_timeout: is zero"},
+		"no hook timeout":    {func(r *Role) { r.ShutdownHookTimeout = 0 }, "shutdown_hook_timeout: is zero"},
+		"a hook of blanks":   {func(r *Role) { r.ShutdownHook = " \n" }, "shutdown_hook: blanks"},
 		"behavior's name":    {func(r *Role) { r.Behavior = "" }, "behavior: is empty"},
 		"zero byte in value": {func(r *Role) { r.Environment = map[string]string{"A": "\x00"} }, "environment[\"A\"]: zero byte"},
 	} {

@@ -16,6 +16,9 @@ type Report struct {
 	// Unmeasured says, by the keys of the assignment's Measures, why the last try gave no value.
 	Unmeasured map[string]string `json:"unmeasured,omitempty"`
 
+	// Wait is set while the role's shutdown hook says that the instance is not to leave now, or has not answered yet.
+	Wait *Wait `json:"wait,omitempty"`
+
 	// Applied is the store revision of the topology that the behavior last took over, and
 	// ApplyError why a later one was refused (it goes on serving on the former).
 	Applied    int64  `json:"applied"`
@@ -28,6 +31,12 @@ type Boot struct {
 	Done   bool     `json:"done"`
 	Failed string   `json:"failed,omitempty"` // the cause; final
 	Log    []string `json:"log,omitempty"`    // last lines printed
+}
+
+// Wait is a shutdown hook's wish to stay.
+type Wait struct {
+	Reason string    `json:"reason"` // the last line that it printed, or what went wrong with it
+	Since  time.Time `json:"since"`  // it has said so without a break; by the instance's clock, as Report.At
 }
 
 // Check is a health check's present state.
