@@ -10,6 +10,10 @@ cli=$(find_cli) || die "demo-destroy: neither terraform nor tofu is here: run sc
 [ -x bin/terraform-provider-farmhand ] || make -s build
 use_built_provider
 
-"$cli" -chdir=examples/lamp destroy -state="$keep/terraform.tfstate" -var-file="$keep/demo.tfvars" -auto-approve -input=false -compact-warnings
+colour=-no-color
+[ ! -t 1 ] || [ -n "${NO_COLOR:-}" ] || colour=
+# shellcheck disable=SC2086 # one flag or none
+"$cli" -chdir=examples/lamp destroy -state="$keep/terraform.tfstate" -var-file="$keep/demo.tfvars" -auto-approve -input=false -compact-warnings $colour
 rm -rf "$keep"
+rmdir "$(state_dir)" 2>/dev/null || true # empty unless other farms are kept there
 say "demo-destroy: the farm is gone"
