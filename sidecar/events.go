@@ -44,11 +44,7 @@ named. It reads the store and works whether a sidecar runs or not.`,
 		if since < 0 || last < 0 {
 			return usage("--since and --last take no negative values")
 		}
-		dir, err := stateDir(cmd)
-		if err != nil {
-			return err
-		}
-		s, err := openStore(ctx, dir)
+		s, _, err := storeOf(cmd)
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package sidecar
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,11 +57,7 @@ Without --at it is about now. The ledger goes back 30 days. It reads the store a
 		if err := o.check(args, cmd.Flags().Changed("last")); err != nil {
 			return err
 		}
-		dir, err := stateDir(cmd)
-		if err != nil {
-			return err
-		}
-		s, err := openStore(ctx, dir)
+		s, _, err := storeOf(cmd)
 		if err != nil {
 			return err
 		}
@@ -352,36 +347,4 @@ func pointInTime(s string, now time.Time) (time.Time, error) {
 		return t, nil
 	}
 	return time.Time{}, usage("%q is neither a time (2026-03-02T09:00:00Z, \"2026-03-02 09:00\", 09:00) nor how long ago (90s, 20m, 3h, 2d)", s)
-}
-
-// printTrace prints what the ledger knows of the demand on a role.
-func (o *explainOptions) printTrace(ctx context.Context, w io.Writer, s store.Store, word string, now time.Time) error {
-	farm, role, err := theRole(ctx, s, word)
-	if err != nil {
-		return err
-	}
-	from, err := pointInTime(o.trace, now)
-	if err != nil {
-		return err
-	}
-	records, err := ledger.Since(ctx, s, farm, role, from)
-	if err != nil {
-		return err
-	}
-	points, err := ledger.History(records, o.policy)
-	if err != nil {
-		return err
-	}
-	if len(points) < 2 {
-		return absent("the ledger of %s/%s knows of %d minutes of demand since %s: that is no trace", farm, role, len(points), from.Local().Format("2006-01-02 15:04:05"))
-	}
-	table := csv.NewWriter(w)
-	_ = table.Write([]string{"time", "demand"})
-	for _, p := range points {
-		if !p.At.Before(from) {
-			_ = table.Write([]string{p.At.UTC().Format(time.RFC3339), strconv.FormatFloat(p.Demand, 'g', 6, 64)})
-		}
-	}
-	table.Flush()
-	return table.Error()
 }

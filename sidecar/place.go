@@ -38,6 +38,15 @@ func openStore(ctx context.Context, dir string) (store.Store, error) {
 	return sqlite.Open(ctx, path)
 }
 
+// storeOf opens the store of the folder that the command is about.
+func storeOf(cmd *cobra.Command) (s store.Store, dir string, err error) {
+	if dir, err = stateDir(cmd); err != nil {
+		return nil, "", err
+	}
+	s, err = openStore(cmd.Context(), dir)
+	return s, dir, err
+}
+
 // farmNames are the farms of a store, sorted.
 func farmNames(ctx context.Context, s store.Store) ([]string, error) {
 	entries, err := s.List(ctx, state.FarmIndexKey(""))

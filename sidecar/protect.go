@@ -28,11 +28,7 @@ ends with its role. --off takes the mark away.`,
 	cmd.Flags().BoolVar(&off, "off", false, "let it leave again")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		dir, err := stateDir(cmd)
-		if err != nil {
-			return err
-		}
-		s, err := openStore(ctx, dir)
+		s, _, err := storeOf(cmd)
 		if err != nil {
 			return err
 		}

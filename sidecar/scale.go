@@ -55,11 +55,7 @@ part of a configuration.`,
 			return err
 		}
 		ctx := cmd.Context()
-		dir, err := stateDir(cmd)
-		if err != nil {
-			return err
-		}
-		s, err := openStore(ctx, dir)
+		s, dir, err := storeOf(cmd)
 		if err != nil {
 			return err
 		}

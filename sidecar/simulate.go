@@ -297,11 +297,7 @@ func (f *simulateFlags) fromStore(cmd *cobra.Command) (s simulate.Subject, err e
 	if f.role == "" {
 		return s, usage("--farm needs a --role")
 	}
-	dir, err := stateDir(cmd)
-	if err != nil {
-		return s, err
-	}
-	db, err := openStore(cmd.Context(), dir)
+	db, _, err := storeOf(cmd)
 	if err != nil {
 		return s, err
 	}

@@ -83,11 +83,7 @@ func newFault(name, short, done string, inflict func(ctx context.Context, s stor
 // simulatedFarm runs f on the store, if the farm is there and simulated.
 func simulatedFarm(cmd *cobra.Command, farm string, f func(context.Context, store.Store) error) error {
 	ctx := cmd.Context()
-	dir, err := stateDir(cmd)
-	if err != nil {
-		return err
-	}
-	s, err := openStore(ctx, dir)
+	s, _, err := storeOf(cmd)
 	if err != nil {
 		return err
 	}
