@@ -14,6 +14,9 @@ import (
 func (s *sight) measured(p spec.Policy, instances map[string][]engine.Instance) engine.Policy {
 	p = p.AsLoad()
 	in := metric.Input{Now: s.now, Policy: p, Instances: instances[p.Role]}
+	if r := s.roles[p.Role]; r != nil {
+		in.Boots = r.memory.Boots
+	}
 	if p.Metric != nil {
 		switch p.Metric.Origin() {
 		case spec.OnBalancer:

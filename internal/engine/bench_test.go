@@ -39,7 +39,7 @@ func measureAll(v *engine.View) {
 		r := &v.Roles[i]
 		for j := range r.Policies {
 			if m := r.Policies[j].Spec.Metric; m != nil && m.Origin() == spec.OnServer {
-				r.Policies[j].Measure = metric.OfRole(v.Now, *m, r.Instances, func(in engine.Instance) bool { return engine.Warm(v.Now, *m, in) })
+				r.Policies[j].Measure = metric.OfRole(v.Now, *m, r.Instances, func(in engine.Instance) bool { return engine.Warm(v.Now, *m, r.Memory.Boots, in) })
 			}
 		}
 	}

@@ -35,6 +35,11 @@ func (p *pass) bootTime() time.Duration {
 	if len(boots) == 0 {
 		return p.role.Spec.LaunchTimeout.Std()
 	}
+	return percentile(boots)
+}
+
+// percentile is the bootPercentile of some boots, by nearest rank.
+func percentile(boots []spec.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(boots))
 	rank := int(math.Ceil(bootPercentile*float64(len(sorted)))) - 1
 	return sorted[max(0, rank)].Std()

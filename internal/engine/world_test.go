@@ -192,7 +192,7 @@ func (w *world) view() engine.View {
 				n := w.serving(name)
 				ep.Measure = engine.Measure{Value: r.backlog, Floor: r.backlog, Peak: r.backlog, Samples: 3, Servers: n, Expected: n, Problem: r.noQueue}
 			default:
-				ep.Measure = metric.OfRole(w.now, *p.Metric, role.Instances, func(i engine.Instance) bool { return engine.Warm(w.now, *p.Metric, i) })
+				ep.Measure = metric.OfRole(w.now, *p.Metric, role.Instances, func(i engine.Instance) bool { return engine.Warm(w.now, *p.Metric, r.memory.Boots, i) })
 			}
 			if h, ok := r.histories[p.Name]; ok {
 				ep.History = &h

@@ -16,6 +16,8 @@ type Input struct {
 	// Instances are the role's, Balancers those of the roles that balance over it. Reports that are not by the present
 	// holder of an index are left out.
 	Instances, Balancers []engine.Instance
+	// Boots are those that the role remembers; see engine.Warm.
+	Boots []spec.Duration
 	// Series is what the sidecar got when it asked for the metric.
 	Series state.Series
 }
@@ -26,7 +28,7 @@ func Of(in Input) engine.Measure {
 		return engine.Measure{}
 	}
 	m := *in.Policy.Metric
-	warm := func(i engine.Instance) bool { return engine.Warm(in.Now, m, i) }
+	warm := func(i engine.Instance) bool { return engine.Warm(in.Now, m, in.Boots, i) }
 	switch m.Origin() {
 	case spec.OnBalancer:
 		return ofBalancers(in.Now, in.Policy.Role, m, in.Instances, in.Balancers, warm)

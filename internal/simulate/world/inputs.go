@@ -62,7 +62,7 @@ type balancer struct {
 
 // input is what the controller would hand to metric.Of.
 func (p *Farmhand) input(w *World, policy spec.Policy) metric.Input {
-	in := metric.Input{Now: w.Now, Policy: policy.AsLoad(), Instances: p.instances}
+	in := metric.Input{Now: w.Now, Policy: policy.AsLoad(), Instances: p.instances, Boots: p.memory.Boots}
 	m := in.Policy.Metric
 	if m == nil || m.Origin() == spec.OnServer {
 		return in
