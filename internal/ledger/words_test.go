@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,14 @@ var stories = map[string]struct {
 		r.Policies = []engine.Policy{load(1.5, 0.3, 3, 3)}
 		r.Memory.LastScaleIn = v.Now.Add(-90 * time.Second)
 		r.Memory.LowSince = v.Now.Add(-5 * time.Minute)
+	}},
+	"shutdown_hook": {"scale-in", func(v *engine.View, r *engine.Role) {
+		r.Policies = []engine.Policy{load(1.5, 0.3, 3, 3)}
+		r.Memory.LowSince = v.Now.Add(-time.Hour)
+		for i := range r.Instances {
+			rep := r.Instances[i].Report
+			rep.Wait = &state.Wait{Reason: fmt.Sprintf("busy with job %d", 17+i), Since: rep.At.Add(-3 * time.Minute)}
+		}
 	}},
 	"healing": {"launch", func(v *engine.View, r *engine.Role) {
 		r.Policies = []engine.Policy{load(1.5, 1.2, 3, 3)}
