@@ -3,14 +3,14 @@
 #
 # From debian:bookworm-slim where a registry has it, else from Debian's packages alone, by mmdebstrap. Both ways
 # install images/packages.txt and end with images/finish.sh. To build it anew, remove the old one first.
-# FARMHAND_MIRROR names another Debian mirror than http://deb.debian.org/debian, FARMHAND_IMAGE_BUILD=build or
-# =mmdebstrap takes one way only. Exit status: 0 the image is there, 1 it could not be built, as it says then.
+# FARMHAND_MIRROR names another Debian mirror than mmdebstrap's own choice, FARMHAND_IMAGE_BUILD=build or =mmdebstrap
+# takes one way only. Exit status: 0 the image is there, 1 it could not be built, as it says then.
 set -eu
 cd "$(dirname "$0")/.."
 
 image=${1:-farmhand-lamp:bookworm}
 base=debian:bookworm-slim
-mirror=${FARMHAND_MIRROR:-http://deb.debian.org/debian}
+mirror=${FARMHAND_MIRROR:-}
 way=${FARMHAND_IMAGE_BUILD:-any}
 pull_patience=15 # seconds: a registry that can be reached says something well within
 
@@ -65,7 +65,7 @@ from_packages() {
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mmdebstrap debian-archive-keyring >>"$log" 2>&1 ||
 			failed "mmdebstrap could not be installed"
 	fi
-	say "building $image from Debian's packages at $mirror (a minute or two)"
+	say "building $image from Debian's packages${mirror:+ at $mirror} (a minute or two)"
 	packages=$(sed 's/#.*//' images/packages.txt | tr -s ' \n' ',,' | sed 's/^,//; s/,$//')
 	# mmdebstrap's own policy-rc.d would go with it in the end; this one stays in the image.
 	# shellcheck disable=SC2016 # $1 is the hook's
@@ -77,13 +77,9 @@ from_packages() {
 		--customize-hook='chroot "$1" sh /tmp/finish.sh' --customize-hook='rm "$1/tmp/finish.sh"'
 	proxy=$(apt-config dump --format '%v' Acquire::http::Proxy 2>/dev/null || true)
 	if [ -n "$proxy" ]; then set -- "$@" --aptopt="Acquire::http::Proxy \"$proxy\""; fi
-	# Updates and security come from where Debian has them, unless all is to come from a mirror of one's own.
-	if [ -z "${FARMHAND_MIRROR:-}" ]; then
-		set -- "$@" bookworm "$work/root.tar" "deb $mirror bookworm main" "deb $mirror bookworm-updates main" \
-			"deb http://deb.debian.org/debian-security bookworm-security main"
-	else
-		set -- "$@" bookworm "$work/root.tar" "deb $mirror bookworm main"
-	fi
+	# Without a mirror named, mmdebstrap takes Debian's, with its updates and security; with one, all is to come from it.
+	set -- "$@" bookworm "$work/root.tar"
+	[ -z "$mirror" ] || set -- "$@" "deb $mirror bookworm main"
 	mmdebstrap "$@" >"$log" 2>&1 || failed "mmdebstrap did not build it"
 	say "importing $image"
 	"$engine" import --change 'CMD ["/bin/bash"]' "$work/root.tar" "$image" >"$log" 2>&1 || failed "the engine did not import it"
@@ -94,7 +90,7 @@ failed() {
 	tail -n 5 "$log" >&2
 	if grep -q 'No space left on device' "$log"; then die "$1: the disk is full: about 2 GB are needed in ${TMPDIR:-/var/tmp} and in the engine's storage"; fi
 	if grep -Eqi 'could not resolve|temporary failure resolving|unable to connect|connection timed out' "$log"; then
-		die "$1: $mirror cannot be reached: give this machine access to a Debian mirror, or name one in FARMHAND_MIRROR"
+		die "$1: ${mirror:-the mirror of Debian} cannot be reached: give this machine access to a Debian mirror, or name one in FARMHAND_MIRROR"
 	fi
 	die "$1 (above)"
 }

@@ -81,7 +81,7 @@ func TestFailureNamesWhatIsMissing(t *testing.T) {
 	}
 	c := debian(func(line string) error {
 		if strings.HasSuffix(line, " update") {
-			return errors.New("Could not resolve 'deb.debian.org'")
+			return errors.New("Could not resolve 'mirror.example.org'")
 		}
 		return nil
 	})
