@@ -17,6 +17,7 @@ import (
 
 // The application says what it finds: its environment, the database's rows, what the cache kept.
 const page1 = `<?php
+set_exception_handler(function ($e) { http_response_code(500); echo $e->getMessage(); });
 $db = new mysqli(getenv('DB_HOST'), getenv('DB_USER'), getenv('DB_PASSWORD'), getenv('DB_NAME'), (int)getenv('DB_PORT'));
 $db->query('CREATE TABLE IF NOT EXISTS visits (id INT AUTO_INCREMENT PRIMARY KEY, who VARCHAR(64)) ENGINE=InnoDB');
 if (isset($_GET['write'])) {
