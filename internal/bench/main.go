@@ -35,7 +35,11 @@ func main() {
 	}
 	project, err := live.Project()
 	if err == nil {
-		err = os.WriteFile(filepath.Join(project, *out), []byte(page(table)), 0o644)
+		file := *out
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(project, file)
+		}
+		err = os.WriteFile(file, []byte(page(table)), 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench: writing the page:", err)

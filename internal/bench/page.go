@@ -21,7 +21,7 @@ func markdown(table []row) string {
 // page is docs/benchmarks.md.
 func page(table []row) string {
 	return "# Benchmarks\n\n" +
-		"Written by `make bench`, which takes about ten minutes and needs a container engine. Times are a median with the\n" +
+		"Written by `make bench`, which takes about six minutes and needs a container engine. Times are a median with the\n" +
 		"least and the most in brackets.\n\n" +
 		"Machine: " + machine() + ".\n\n" +
 		markdown(table) +
