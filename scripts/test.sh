@@ -35,7 +35,7 @@ export TF_ACC TF_ACC_TERRAFORM_PATH
 case $TF_ACC_TERRAFORM_PATH in
 *tofu) export TF_ACC_PROVIDER_HOST=registry.opentofu.org ;;
 esac
-[ "$what" = long ] && export FARMHAND_TEST_LONG=1 RAPID_CHECKS=2000
+[ "$what" = long ] && export FARMHAND_TEST_LONG=1
 go vet ./... || failed="$failed vet"
 # shellcheck disable=SC2046 # a list of packages
 run_tests standard-quiet -- -count=1 -timeout 15m $(packages) || failed="$failed unit"
