@@ -8,6 +8,7 @@ package behavior
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -37,6 +38,8 @@ type Traits struct {
 	// Stateful: data belongs to the index; replaced end-first, in place, never launch-first. Volume is where its data is.
 	Stateful   bool
 	VolumePath string
+	// Replicated: its servers are one primary and replicas of it, and follow the role's state.Database.
+	Replicated bool
 	// Settings are the names that spec.Role.Settings may hold, with a description and default each.
 	Settings []Setting
 	// Balances: it sends traffic to the roles it uses.
@@ -87,6 +90,8 @@ type Input struct {
 	Secret map[string]string
 	// Uses are the ids of the roles used, as declared now; the assignment that the runner was made with may be older.
 	Uses []string
+	// Database is what was decided of the role's servers, nil for nothing yet; only where Traits.Replicated.
+	Database *state.Database
 	// ReleaseDir is the unpacked application release; empty for none.
 	ReleaseDir string
 	// LogRequests is where a balancer logs its requests to (host:port, UDP), "" for nowhere; see RequestLog.
@@ -107,4 +112,16 @@ type Runner interface {
 	Check(ctx context.Context) error
 	// Stop ends the service gracefully within ctx.
 	Stop(ctx context.Context) error
+}
+
+// DatabaseReporter is a Runner of a replicated database.
+type DatabaseReporter interface {
+	Runner
+	// DatabaseReport tells how the server stands. Safe for concurrent use; it does not wait for an order under way.
+	DatabaseReport(ctx context.Context) state.DatabaseReport
+	// DatabaseChanged is a channel of hints that the report changed in a way that the farm should know of at once.
+	DatabaseChanged() <-chan struct{}
+	// Heard is called whenever the store has answered with the farm's lease in force: a primary that has not heard
+	// for Database.Lease makes itself read-only.
+	Heard(at time.Time)
 }

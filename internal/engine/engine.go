@@ -48,6 +48,9 @@ type Role struct {
 	Policies  []Policy     `json:"policies,omitempty"`
 	Instances []Instance   `json:"instances,omitempty"` // every record, by index
 	Memory    state.Memory `json:"memory"`
+	// Replicated: its servers are one primary and replicas of it; Database is what was decided of them, nil for nothing yet.
+	Replicated bool            `json:"replicated,omitempty"`
+	Database   *state.Database `json:"database,omitempty"`
 	// Manual is the number set by hand, nil for none; it may have expired.
 	Manual *state.Manual `json:"manual,omitempty"`
 }
@@ -86,6 +89,16 @@ type Machine struct {
 	Ending  bool          `json:"ending,omitempty"`  // being removed
 	Exit    string        `json:"exit,omitempty"`    // why it stopped, in the platform's words
 	Age     time.Duration `json:"age,omitempty"`     // nanoseconds
+	// Notice is an end that the platform has announced, nil for none.
+	Notice *state.Notice `json:"notice,omitempty"`
+	// Targets are load balancers' views of it, by target group; only those that count are in it.
+	Targets map[string]Target `json:"targets,omitempty"`
+}
+
+// Target is a load balancer's view of a machine; see platform.Target.
+type Target struct {
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Instance is a record with what is known of it now.
@@ -102,6 +115,9 @@ type Outcome struct {
 	Memory map[string]state.Memory
 	// Accounts tell for each role, by name, how its number was arrived at.
 	Accounts map[string]Account
+	// Databases are what is decided of the roles' databases, by role name, where that changed; to be written in the same tick,
+	// before any decision is carried out.
+	Databases map[string]state.Database
 	// Histories are what the roles' forecasts have learnt now, by role and policy; to be handed in at the next tick.
 	Histories map[string]map[string]state.History
 }

@@ -45,6 +45,15 @@ type Machine struct {
 	Zone       string
 	Launched   time.Time
 	Exit       string // of a stopped machine: why, in the platform's words ("exit status 137, killed")
+	// Notice is what the platform has announced for the machine; nil for nothing.
+	Notice *Notice
+}
+
+// Notice is an announced end: replace the machine before it comes.
+type Notice struct {
+	Kind   string    // "retirement", "maintenance", "spot interruption", "rebalance recommendation"
+	Before time.Time // when it happens at the earliest; zero where that is not said
+	Text   string    // in the platform's words
 }
 
 // Launch is one machine to make. Launching a token twice yields the same machine.
@@ -58,6 +67,8 @@ type Launch struct {
 	Address    string // fixed address within the farm's network; empty where the platform chooses
 	Volume     string // volume id to mount at VolumePath; empty for none
 	VolumePath string
+	// RoleSpec is the role's declaration, for what only one platform knows of (instance types, markets, disks).
+	RoleSpec spec.Role
 	// Bootstrap is handed to the agent and to nobody else: it is never in environment, labels or logs.
 	Bootstrap Bootstrap
 }
@@ -68,6 +79,10 @@ type Bootstrap struct {
 	Instance string `json:"instance"`
 	Gateway  string `json:"gateway"` // host:port
 	Secret   string `json:"secret"`  // gateway token
+	// Store is set instead of Gateway and Secret where agents open the store themselves (EC2), and Machine instead of
+	// Instance where many are made alike: who it is stands under state.MachineKey.
+	Store   string `json:"store,omitempty"`
+	Machine string `json:"machine,omitempty"`
 }
 
 // BootstrapPath is where the agent finds it.
@@ -110,6 +125,40 @@ type Platform interface {
 	Destroy(ctx context.Context) error
 	// Close frees connections; it ends nothing.
 	Close() error
+}
+
+// Batcher is a platform that makes many machines by one call.
+type Batcher interface {
+	// LaunchAll is Launch for each, in as few calls as the platform allows; results are in the order of ls. All are of one role
+	// and generation. Launching a token again yields the same machine, also in other company than the first time.
+	LaunchAll(ctx context.Context, ls []Launch) []Result
+}
+
+// Result is the answer to one launch of a batch.
+type Result struct {
+	Machine Machine
+	Err     error
+}
+
+// Balancer is a platform with load balancers of its own.
+type Balancer interface {
+	// Balance registers exactly the given machines in each target group, and returns what the balancer thinks of every
+	// machine that it still sends anything to, by target group and machine id. It is called every tick and caches.
+	// Targets that farmhand did not register are left alone.
+	Balance(ctx context.Context, targets map[string][]string) (map[string]map[string]Target, error)
+}
+
+// Target is a load balancer's view of a machine.
+type Target struct {
+	State  string // "initial", "healthy", "unhealthy", "unused", "draining"
+	Reason string // in the balancer's words
+}
+
+// Keeper is a platform that keeps machines in stock for roles.
+type Keeper interface {
+	// Keep is told the farm's roles every tick: it fills, renews (generation, by role) and empties warm pools, attaches
+	// what belongs to an index, and does other work that no single call asks for. It returns without waiting for machines.
+	Keep(ctx context.Context, roles []spec.Role, generations map[string]string) error
 }
 
 // Volume is a data volume that the platform holds.

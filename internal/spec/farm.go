@@ -9,18 +9,21 @@ type Farm struct {
 	// Exactly one platform is set.
 	Docker    *Docker    `json:"docker,omitempty"`
 	Simulated *Simulated `json:"simulated,omitempty"`
+	AWS       *AWS       `json:"aws,omitempty"`
 
 	// Tick is how often the sidecar looks when nothing calls it earlier.
 	Tick Duration `json:"tick"`
 }
 
-// Platform names the platform that is set: "docker" or "simulated".
+// Platform names the platform that is set: "docker", "simulated" or "aws".
 func (f Farm) Platform() string {
 	switch {
 	case f.Docker != nil:
 		return "docker"
 	case f.Simulated != nil:
 		return "simulated"
+	case f.AWS != nil:
+		return "aws"
 	}
 	return ""
 }

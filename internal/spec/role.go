@@ -24,6 +24,9 @@ type Role struct {
 	// Settings of the behavior, by its own names (memory_mb, database, ...). Validated by the behavior.
 	Settings map[string]string `json:"settings,omitempty"`
 
+	// AWS is where and as what this role's instances run on EC2; nil on other platforms, or for the farm's defaults.
+	AWS *RoleAWS `json:"aws,omitempty"`
+
 	HealthCheck HealthCheck `json:"health_check"`
 	Volume      *Volume     `json:"volume,omitempty"`
 
@@ -72,4 +75,11 @@ type TCPCheck struct {
 type Volume struct {
 	Path      string `json:"path"`       // where it is mounted
 	OnDestroy string `json:"on_destroy"` // "delete" or "keep"
+
+	// The rest holds where volumes are disks (EC2). 0 and "" stand for the platform's defaults.
+	SizeGB     int    `json:"size_gb,omitempty"`
+	Type       string `json:"type,omitempty"` // "gp3", "io2", ...
+	IOPS       int    `json:"iops,omitempty"`
+	Throughput int    `json:"throughput,omitempty"` // MiB/s
+	KMSKey     string `json:"kms_key,omitempty"`    // volumes are always encrypted; empty: the account's default key
 }

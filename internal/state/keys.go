@@ -69,6 +69,16 @@ func TokenKey(farm, instance string) string { return farm + "/token/" + instance
 func LeaseKey(farm string) string { return farm + "/lease" }
 func FenceKey(farm string) string { return farm + "/fence" }
 
+// MachinePrefix and MachineKey hold Machine: which instance a machine of the platform is, where it cannot be told by its maker
+// at birth. Written by the sidecar, read by that machine's agent.
+func MachinePrefix(farm string) string  { return farm + "/machine/" }
+func MachineKey(farm, id string) string { return MachinePrefix(farm) + id }
+
+// DatabasePrefix and DatabaseKey hold Database: what was decided of a role's database. Written by the sidecar, read by the
+// agents of the role.
+func DatabasePrefix(farm string) string    { return farm + "/database/" }
+func DatabaseKey(farm, role string) string { return DatabasePrefix(farm) + role }
+
 // EventPrefix and EventKey hold Event, in order of time.
 func EventPrefix(farm string) string  { return farm + "/event/" }
 func EventKey(farm, id string) string { return EventPrefix(farm) + id }

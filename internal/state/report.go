@@ -19,6 +19,15 @@ type Report struct {
 	// Wait is set while the role's shutdown hook says that the instance is not to leave now, or has not answered yet.
 	Wait *Wait `json:"wait,omitempty"`
 
+	// Notices are ends that the platform announces on the machine itself (Spot, rebalance).
+	Notices []Notice `json:"notices,omitempty"`
+	// Rebooting is set by an agent that was told to stop because its machine reboots: silence is expected.
+	Rebooting bool `json:"rebooting,omitempty"`
+	// Warm is set by an agent of a machine in stock: it is set up and may be stopped.
+	Warm bool `json:"warm,omitempty"`
+	// Database is how the server stands, of roles whose behavior is a database.
+	Database *DatabaseReport `json:"database,omitempty"`
+
 	// Applied is the store revision of the topology that the behavior last took over, and
 	// ApplyError why a later one was refused (it goes on serving on the former).
 	Applied    int64  `json:"applied"`
@@ -31,6 +40,13 @@ type Boot struct {
 	Done   bool     `json:"done"`
 	Failed string   `json:"failed,omitempty"` // the cause; final
 	Log    []string `json:"log,omitempty"`    // last lines printed
+}
+
+// Notice is an announced end of a machine.
+type Notice struct {
+	Kind   string    `json:"kind"` // as platform.Notice.Kind
+	Before time.Time `json:"before,omitzero"`
+	Text   string    `json:"text,omitempty"`
 }
 
 // Wait is a shutdown hook's wish to stay.

@@ -17,6 +17,8 @@ type RoleTopology struct {
 	// instances of a role that uses this one need to know of it, since they cannot read its declaration.
 	Settings   map[string]string `json:"settings,omitempty"`
 	HealthPath string            `json:"health_path,omitempty"`
+	// Term is that of the role's Database: it grows with every change of the primary.
+	Term int64 `json:"term,omitempty"`
 }
 
 // Member is one serving instance.
@@ -25,6 +27,8 @@ type Member struct {
 	Index   int    `json:"index"`
 	Address string `json:"address"`
 	Primary bool   `json:"primary,omitempty"`
+	// Reads: a replica whose lag is under the role's limit; it belongs in the pool that is read from.
+	Reads bool `json:"reads,omitempty"`
 }
 
 // Assignment is what one instance is to be: everything its agent needs besides the topology. It holds no secret;

@@ -1,0 +1,138 @@
+package state
+
+import "time"
+
+// Database is what was decided of a role's database servers. The sidecar alone writes it, guarded by the farm's lease; the
+// agents of the role follow it: each carries out its Order and reports by DatabaseReport. Key: DatabaseKey(farm, role).
+type Database struct {
+	// Term counts the primaries: it grows with every promotion and never goes back.
+	Term int64 `json:"term"`
+	// Primary is the instance that takes writes in this Term, "" while none may; PrimaryToken is its record's token, so
+	// that the next holder of its index does not inherit the office, and PrimaryAddress where it is reached.
+	Primary        string    `json:"primary,omitempty"`
+	PrimaryToken   string    `json:"primary_token,omitempty"`
+	PrimaryAddress string    `json:"primary_address,omitempty"`
+	PromotedAt     time.Time `json:"promoted_at,omitzero"`
+	// PromotedPosition is the GTID position at which Primary took over: a former primary whose own position goes
+	// beyond it has diverged.
+	PromotedPosition string `json:"promoted_position,omitempty"`
+
+	// Orders are what each server is to be now, by instance name. A server without an order stays read-only and waits.
+	Orders map[string]DatabaseOrder `json:"orders,omitempty"`
+
+	// Failover is the change of the primary under way, nil for none. It is written before each step, so that another
+	// sidecar goes on where this one was killed.
+	Failover *Failover `json:"failover,omitempty"`
+	// Last is the change of the primary that ended last.
+	Last *Failover `json:"last,omitempty"`
+	// Wish is a person's: farmhand failover. Taken up and cleared by the sidecar.
+	Wish *FailoverWish `json:"wish,omitempty"`
+	// Lease is how long a primary may go without hearing from the store before it makes itself read-only. A primary that cannot
+	// be reached or stopped is waited for this long, and a margin, before another one is promoted.
+	Lease time.Duration `json:"lease"` // nanoseconds
+}
+
+// DatabaseOffice is what a server is to be.
+type DatabaseOffice string
+
+const (
+	OfficePrimary DatabaseOffice = "primary" // writable, semi-synchronous source
+	OfficeReplica DatabaseOffice = "replica" // read-only, replicates from Source; an empty data directory is cloned from CloneFrom first
+	OfficeDrain   DatabaseOffice = "drain"   // read-only; stop receiving, apply everything received, say when that is done
+	OfficeFrozen  DatabaseOffice = "frozen"  // read-only, clients' sessions ended: the primary of before, in a planned change
+	OfficeClone   DatabaseOffice = "clone"   // throw the data away and clone anew from CloneFrom, then be a replica of Source: it has diverged
+)
+
+// DatabaseOrder is what one server is to be. It is in force until another one replaces it; carrying it out twice changes nothing.
+type DatabaseOrder struct {
+	Seq    int64          `json:"seq"` // grows with every change of this server's order; reported back as Done
+	Term   int64          `json:"term"`
+	Office DatabaseOffice `json:"office"`
+	Source string         `json:"source,omitempty"` // address of the primary to replicate from
+	// CloneFrom is the address of the server whose data is taken, a replica where there is one.
+	CloneFrom string `json:"clone_from,omitempty"`
+	// Until is the GTID position to reach before the order counts as carried out: of a candidate in a planned change.
+	Until string `json:"until,omitempty"`
+	// First makes an empty server the first primary of the role: it initialises its data.
+	First bool `json:"first,omitempty"`
+}
+
+// FailoverStep is where a change of the primary stands.
+type FailoverStep string
+
+const (
+	StepFence   FailoverStep = "fence"    // the old primary is being stopped, or its lease is being waited for
+	StepFreeze  FailoverStep = "freeze"   // planned: the old primary becomes read-only
+	StepCatchUp FailoverStep = "catch up" // planned: the new one applies what the old one has
+	StepDrain   FailoverStep = "drain"    // unplanned: every reachable replica applies what it has received
+	StepPromote FailoverStep = "promote"  // the chosen one becomes writable
+	StepDone    FailoverStep = "done"
+	StepAborted FailoverStep = "aborted" // planned and given up: the old primary is writable again
+	StepRefused FailoverStep = "refused" // it would lose acknowledged writes; a person decides
+)
+
+// Failover is one change of the primary, step by step.
+type Failover struct {
+	ID      string         `json:"id"`
+	Planned bool           `json:"planned,omitempty"`
+	Reason  string         `json:"reason"`
+	From    string         `json:"from,omitempty"` // instance
+	To      string         `json:"to,omitempty"`   // instance; "" while it is not chosen
+	Step    FailoverStep   `json:"step"`
+	Since   time.Time      `json:"since"` // of Step
+	Began   time.Time      `json:"began"`
+	History []FailoverPast `json:"history,omitempty"` // steps gone through, oldest first
+}
+
+// FailoverPast is one step that was gone through.
+type FailoverPast struct {
+	Step FailoverStep `json:"step"`
+	At   time.Time    `json:"at"`
+	Text string       `json:"text"` // what was found or done, for explain
+}
+
+// FailoverWish is what farmhand failover asks for.
+type FailoverWish struct {
+	ID     string    `json:"id"`
+	To     string    `json:"to,omitempty"` // instance; "" for the best
+	At     time.Time `json:"at"`
+	By     string    `json:"by,omitempty"`
+	Force  bool      `json:"force,omitempty"` // go on where the floor refuses: acknowledged writes may be lost
+	Reason string    `json:"reason,omitempty"`
+}
+
+// DatabaseReport is how one server stands, told by its agent: at every change of note, and with every report.
+type DatabaseReport struct {
+	Flavor  string `json:"flavor"`  // "mariadb" or "mysql": what its positions look like
+	Version string `json:"version"` // of the server
+	Done    int64  `json:"done"`    // Seq of the last order that was carried out
+	Term    int64  `json:"term"`    // of that order
+	Doing   string `json:"doing,omitempty"`
+	Error   string `json:"error,omitempty"` // why the order is not carried out yet
+
+	Writable bool   `json:"writable,omitempty"`
+	Empty    bool   `json:"empty,omitempty"`    // it holds no data: never initialised, never cloned
+	Position string `json:"position,omitempty"` // GTID position of everything applied or written here
+	Received string `json:"received,omitempty"` // GTID position of everything received, applied or not
+	Drained  bool   `json:"drained,omitempty"`  // everything received is applied, and nothing more is received
+	Diverged string `json:"diverged,omitempty"` // why it cannot follow its source any more: it is to be cloned anew
+
+	// Of a replica.
+	Source      string  `json:"source,omitempty"`       // address that it replicates from
+	Receiving   bool    `json:"receiving,omitempty"`    // its receiver thread is connected to Source
+	Applying    bool    `json:"applying,omitempty"`     // its applier runs
+	ReplicaNote string  `json:"replica_note,omitempty"` // the server's last replication error
+	Lag         float64 `json:"lag"`                    // seconds behind, judged by GTID and the time of the last applied transaction
+	LagKnown    bool    `json:"lag_known,omitempty"`    // Lag means something
+	Heard       float64 `json:"heard,omitempty"`        // seconds since anything came from Source, heartbeats included
+	Lost        bool    `json:"lost,omitempty"`         // Source is gone as seen from here: not connected, or silent for longer than it may be
+	Acks        bool    `json:"acknowledges,omitempty"` // its acknowledgements are counted: semi-synchronous and connected
+
+	// Of a primary.
+	SemiSync int `json:"semi_sync,omitempty"` // replicas that acknowledge now
+	// Waiting: commits wait for an acknowledgement that does not come.
+	Waiting bool `json:"waiting,omitempty"`
+
+	DiskUsed float64 `json:"disk_used,omitempty"` // share of the data's file system, 0..1
+	Bytes    int64   `json:"bytes,omitempty"`     // of data, as the file system counts
+}
