@@ -11,7 +11,7 @@ import (
 // and may be called concurrently. Cost: linear in roles and instances.
 //
 // Each role goes through the same steps, one file each: what its instances have come to (lifecycle.go), which of them
-// are sick (healing.go), how many there should be (scaling.go, and a file per kind of policy), and what brings it there
+// are sick (healing.go) or announced to end (notices.go), how many there should be (scaling.go, and a file per kind of policy), and what brings it there
 // (fleet.go and indexed.go, with victims.go, rollout.go and backoff.go).
 func Decide(view View) Outcome {
 	out := Outcome{
@@ -32,6 +32,7 @@ func Decide(view View) Outcome {
 	silent, all := farmFellSilent(passes)
 	for _, p := range passes {
 		p.diagnose(silent, all)
+		p.heedNotices()
 		p.size()
 		p.reconcile()
 		p.tell()

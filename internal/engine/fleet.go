@@ -93,10 +93,19 @@ func (p *pass) reasonToReplace(rollout bool) string {
 	if rollout {
 		return fmt.Sprintf("generation %s is rolled out, one server at a time", short(p.role.Generation))
 	}
+	var last string
+	nth := 0
 	for i := range p.members {
 		if m := &p.members[i]; m.chosen && m.standing == sick {
-			return fmt.Sprintf("to replace %s: %s", m.Name(), m.ailment.reason)
+			last = fmt.Sprintf("to replace %s: %s", m.Name(), m.ailment.reason)
+			if nth++; nth > p.replacing {
+				p.replacing++
+				return last
+			}
 		}
+	}
+	if last != "" {
+		return last
 	}
 	why := fmt.Sprintf("role %s is to have %s and has %d", p.role.Spec.Name, servers(p.account.Desired), p.count(serving, sick, coming))
 	if p.memory.LaunchFailures > 0 && p.memory.FailedInstance != "" {

@@ -67,6 +67,9 @@ func suspicious(bad, all int) bool {
 
 // silentSince tells whether the agent has been silent for too long, and since when.
 func (p *pass) silentSince(m *member) (bool, time.Time) {
+	if p.reboots(m) {
+		return false, m.Report.Rebooting
+	}
 	heard := m.ServedAt
 	if heard.IsZero() {
 		heard = m.Since
@@ -89,7 +92,7 @@ func (p *pass) examine(m *member) (ailment, bool) {
 	if r == nil || m.Phase != state.Running { // not heard yet, or moved to running at this tick
 		return ailment{}, false
 	}
-	if p.inGrace(m) {
+	if p.inGrace(m) || p.reboots(m) {
 		return ailment{}, false
 	}
 	var a ailment
@@ -109,6 +112,9 @@ func (p *pass) examine(m *member) (ailment, bool) {
 		if !c.OK {
 			add(c.Name, c.Since, fmt.Sprintf("check %q has failed %d times, for %s: %s", c.Name, c.Failures, brief(p.since(c.Since)), orElse(c.Message, "no message")))
 		}
+	}
+	if group, t := m.badTarget(); group != "" {
+		add(group, m.ServedAt, fmt.Sprintf("%s finds it unhealthy: %s", group, orElse(t.Reason, "no reason given")))
 	}
 	return a, len(a.signals) > 0
 }

@@ -84,7 +84,7 @@ func (p *pass) mayServe(m *member) bool {
 	if m.Machine == nil {
 		return m.Phase != state.Booting || !p.view.MachinesListed
 	}
-	return !m.Machine.Stopped && !m.Machine.Ending
+	return !m.Machine.Stopped && !m.Machine.Ending && m.unreadyTarget() == ""
 }
 
 // step is a move too small for an event.
@@ -161,6 +161,8 @@ func (p *pass) drain(m *member) {
 		p.forget(m, orElse(m.Reason, "it was draining"))
 	case p.stoppedForGood(m):
 		p.endStopped(m)
+	case p.since(m.Since) >= wait && p.deregistering(m) && !(m.Machine != nil && m.Machine.Stopped):
+		// its balancer still waits for connections to end
 	case p.since(m.Since) >= wait || (m.Machine != nil && m.Machine.Stopped):
 		p.terminate(m, "terminate", fmt.Sprintf("drained for %s; %s", brief(p.since(m.Since)), orElse(m.Reason, "it is to end")))
 	}

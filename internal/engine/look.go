@@ -51,6 +51,7 @@ func LookAt(view View, role string) (l Look, ok bool) {
 	}
 	replaced := p.recentlyReplaced()
 	p.diagnose(farmFellSilent(passes))
+	p.heedNotices()
 	l = Look{TurnOf: max(1, int(replaceShare*float64(p.count(serving, sick)))), Replaced: replaced, FailureBudget: launchBudget, DiedYoung: len(p.diedYoung())}
 	for i := range p.members {
 		m := &p.members[i]

@@ -25,6 +25,8 @@ type pass struct {
 	histories map[string]state.History
 	// lost are the reasons for replacing what was found lost at this tick; see reasonToLaunch.
 	lost []string
+	// replacing counts the chosen sick that a launch of this tick has been named after.
+	replacing int
 }
 
 // member is an instance and what this pass makes of it.

@@ -44,6 +44,8 @@ import (
 //	by-hand web 4 for=10m       a number set by hand by ada; by-hand web alone takes it back
 //	delete web                  the role, or the farm if none is named
 //	dies-young web 4s           each of its machines stops so long after its launch
+//	notice web-1 retirement in=10m   its platform announces its end; target web-1 unhealthy|healthy|initial|draining|gone
+//	reboot web-1                it is silent, and has said why; speak web-1
 //	account web, instances      what it makes of it
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -163,6 +165,8 @@ func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
 				rec.Primary = rec.Primary || rec.Name() == word(0)
 			}
 		}
+	case "notice", "target", "reboot":
+		return w.tellMachine(t, d)
 	case "account":
 		return accountWords(w.last.Accounts[word(0)])
 	case "instances":
@@ -184,7 +188,7 @@ func (w *world) strike(d *datadriven.TestData, m *machineWorld) {
 	case "mute":
 		m.mute = true
 	case "speak":
-		m.mute = false
+		m.mute, m.report.Rebooting = false, time.Time{}
 	case "sick":
 		m.bad = &state.Check{Name: "http", Failures: 3, Since: w.now, Message: "GET /healthz: 503"}
 	case "well":

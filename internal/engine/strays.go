@@ -13,6 +13,16 @@ import (
 // after the sidecar read the records and before it listed the machines.
 const strayAge = 15 * time.Second
 
+// unmatchedAge is how old a machine of a batch may grow before it must be known whose it is: see platform.Batcher.
+const unmatchedAge = 2 * time.Minute
+
+func strayAgeOf(m Machine) time.Duration {
+	if m.Token == "" {
+		return unmatchedAge
+	}
+	return strayAge
+}
+
 // reap ends machines that no record knows: a launch that a crash cut off, or a role that is gone. Machines whose
 // records the engine itself has closed are ended without a word.
 func reap(view *View, passes []*pass) []Decision {
@@ -29,7 +39,7 @@ func reap(view *View, passes []*pass) []Decision {
 	for _, s := range strays {
 		p := byRole[s.Role]
 		known := p != nil && slices.Contains(p.role.Memory.Ending, s.ID)
-		if s.Ending || !known && !view.Deleting && s.Age < strayAge {
+		if s.Ending || !known && !view.Deleting && s.Age < strayAgeOf(s) {
 			continue
 		}
 		d := Decision{Action: Reap, Role: s.Role, Instance: s.Name, Machine: s.ID, Level: info}

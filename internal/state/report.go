@@ -21,8 +21,9 @@ type Report struct {
 
 	// Notices are ends that the platform announces on the machine itself (Spot, rebalance).
 	Notices []Notice `json:"notices,omitempty"`
-	// Rebooting is set by an agent that was told to stop because its machine reboots: silence is expected.
-	Rebooting bool `json:"rebooting,omitempty"`
+	// Rebooting is since when the machine reboots, by its own clock: an agent that is told to stop for that says so, and says
+	// it again from its start until its instance serves. Silence is expected meanwhile. Zero: it does not.
+	Rebooting time.Time `json:"rebooting,omitzero"`
 	// Warm is set by an agent of a machine in stock: it is set up and may be stopped.
 	Warm bool `json:"warm,omitempty"`
 	// Database is how the server stands, of roles whose behavior is a database.
