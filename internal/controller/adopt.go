@@ -19,6 +19,13 @@ func (k *keeper) adopt(ctx context.Context, s *sight) error {
 			continue
 		}
 		alive++
+		if rec.PlatformID == rec.machine.ID && rec.machine.Address != "" && rec.Address != rec.machine.Address {
+			// A platform that gives addresses itself may tell them only after it has accepted the launch.
+			err := k.update(ctx, s, name, func(i *state.Instance) { i.Address, i.Zone = rec.machine.Address, rec.machine.Zone })
+			if err != nil && !errors.Is(err, store.ErrConflict) {
+				return fmt.Errorf("noting the address of %s: %w", name, err)
+			}
+		}
 		if rec.PlatformID != "" || rec.Phase != state.Planned && rec.Phase != state.Launching {
 			continue
 		}

@@ -25,10 +25,11 @@ func Generation(farm spec.Farm, role spec.Role, app *spec.Application, traits be
 		Release        string            `json:"release"`
 		DocumentRoot   string            `json:"document_root"`
 		VolumePath     string            `json:"volume_path"`
+		AWS            *madeOnEC2        `json:"aws,omitempty"`
 	}{
 		Image: imageOf(farm, role), Behavior: role.Behavior, Settings: role.Settings, BootScript: role.BootScript,
 		Environment: role.Environment, Secrets: role.Secrets, SecretsVersion: role.SecretsVersion,
-		VolumePath: volumePath(role, traits),
+		VolumePath: volumePath(role, traits), AWS: madeOn(farm, role),
 	}
 	if app != nil {
 		made.Release, made.DocumentRoot = app.Release, app.DocumentRoot
@@ -41,10 +42,49 @@ func Generation(farm spec.Farm, role spec.Role, app *spec.Application, traits be
 	return hex.EncodeToString(sum[:6])
 }
 
+// madeOnEC2 is what of EC2 an instance is made from. Subnets, markets, target groups and tags only decide where the next one goes.
+type madeOnEC2 struct {
+	InstanceTypes    []string `json:"instance_types"`
+	SecurityGroupIDs []string `json:"security_group_ids"`
+	InstanceProfile  string   `json:"instance_profile"`
+	KeyName          string   `json:"key_name"`
+	PublicIP         *bool    `json:"public_ip"`
+	RootVolumeGB     int      `json:"root_volume_gb"`
+}
+
+func madeOn(farm spec.Farm, role spec.Role) *madeOnEC2 {
+	if farm.AWS == nil {
+		return nil
+	}
+	m := madeOnEC2{InstanceTypes: farm.AWS.InstanceTypes, SecurityGroupIDs: farm.AWS.SecurityGroupIDs,
+		InstanceProfile: farm.AWS.InstanceProfile, KeyName: farm.AWS.KeyName, PublicIP: farm.AWS.PublicIP}
+	r := role.AWS
+	if r == nil {
+		return &m
+	}
+	if len(r.InstanceTypes) > 0 {
+		m.InstanceTypes = r.InstanceTypes
+	}
+	if len(r.SecurityGroupIDs) > 0 {
+		m.SecurityGroupIDs = r.SecurityGroupIDs
+	}
+	if r.KeyName != "" {
+		m.KeyName = r.KeyName
+	}
+	if r.PublicIP != nil {
+		m.PublicIP = r.PublicIP
+	}
+	m.RootVolumeGB = r.RootVolumeGB
+	return &m
+}
+
 // imageOf is the image that the role's instances are made from.
 func imageOf(farm spec.Farm, role spec.Role) string {
-	if role.Image == "" && farm.Docker != nil {
+	switch {
+	case role.Image == "" && farm.Docker != nil:
 		return farm.Docker.Image
+	case role.Image == "" && farm.AWS != nil:
+		return farm.AWS.AMI
 	}
 	return role.Image
 }

@@ -42,28 +42,60 @@ func (j *jobs) busy(key string) bool {
 // start runs f in a goroutine, unless it runs already or waits after a failure; it tells whether it did.
 // f returns an error to be tried again later.
 func (j *jobs) start(ctx context.Context, in lane, key string, f func(context.Context) error) bool {
+	return j.startAll(ctx, in, []string{key}, func(ctx context.Context, _ []string) []error { return []error{f(ctx)} })
+}
+
+// startAll is start for several jobs that are done together: f is given those that neither run nor wait, and returns an
+// error for each of them. It tells whether there were any.
+func (j *jobs) startAll(ctx context.Context, in lane, keys []string, f func(ctx context.Context, keys []string) []error) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.running[key] {
+	var free []string
+	for _, key := range keys {
+		if failed := j.failed[key]; j.running[key] || failed != nil && j.now().Before(failed.until) {
+			continue
+		}
+		free = append(free, key)
+		j.running[key] = true
+	}
+	if len(free) == 0 {
 		return false
 	}
-	if failed := j.failed[key]; failed != nil && j.now().Before(failed.until) {
-		return false
-	}
-	j.running[key] = true
 	j.wg.Go(func() {
-		var err error
+		errs := make([]error, len(free))
 		select {
 		case in <- struct{}{}:
-			err = f(ctx)
+			errs = f(ctx, free)
 			<-in
 		case <-ctx.Done():
-			err = ctx.Err()
+			for i := range errs {
+				errs[i] = ctx.Err()
+			}
 		}
-		j.finish(key, err)
+		for i, key := range free {
+			j.finish(key, errs[i])
+		}
 		j.done()
 	})
 	return true
+}
+
+// background runs f beside the jobs unless one of that key runs; nothing is woken by its end. wait waits for it.
+func (j *jobs) background(key string, f func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.running[key] {
+		return
+	}
+	j.running[key] = true
+	j.wg.Go(func() {
+		defer func() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			delete(j.running, key)
+		}()
+		f()
+	})
 }
 
 func (j *jobs) finish(key string, err error) {

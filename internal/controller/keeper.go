@@ -66,6 +66,9 @@ type keeper struct {
 	secrets    map[string]bool   // role and spec revision whose secret was seen to
 	ledger     ledger.Book
 	learnt     learnt
+	batch      []platform.Launch // gathered by this tick, see launchBatches
+	kept       time.Time         // when the platform's stock was last seen to
+	balanced   map[string]bool   // target groups that were handed to the platform
 	tickEvery  time.Duration
 	specSeen   string    // digest of the declaration that the last tick saw
 	ticked     time.Time // when the last tick began
@@ -136,6 +139,7 @@ func (k *keeper) begin(ctx context.Context, lease *store.Lease) {
 	k.gatewayKey, k.takenOver, k.resumed, k.swept, k.topology, k.specSeen = nil, false, false, false, "", ""
 	k.written, k.secrets = nil, map[string]bool{}
 	k.ledger, k.learnt = ledger.Book{}, nil
+	k.batch, k.kept, k.balanced = nil, time.Time{}, map[string]bool{}
 	k.tickEvery, k.ticked, k.listening = defaultTick, time.Time{}, time.Time{}
 }
 

@@ -88,9 +88,13 @@ func (k *keeper) launchCall(s *sight, name string) func() {
 	i := rec.Instance
 	l := platform.Launch{
 		Farm: k.farm, Role: i.Role, Instance: name, Token: i.Token, Generation: i.Generation,
-		Image: imageOf(s.farm.Spec, role.Spec), Address: i.Address, VolumePath: volumePath(role.Spec, role.traits),
+		Image: imageOf(s.farm.Spec, role.Spec), Address: i.Address, VolumePath: volumePath(role.Spec, role.traits), RoleSpec: role.Spec,
 	}
 	return func() {
+		if _, ok := k.platform.(platform.Batcher); ok && l.VolumePath == "" {
+			k.batch = append(k.batch, l)
+			return
+		}
 		k.jobs.start(k.jobsCtx, k.launches, launchJob(i.Token), func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, launchPatience)
 			defer cancel()
@@ -104,18 +108,35 @@ func (k *keeper) launch(ctx context.Context, l platform.Launch) error {
 	if !k.lease.Held() {
 		return store.ErrFenced
 	}
-	secret, err := k.gatewaySecret(ctx, l.Token)
+	var m platform.Machine
+	err := k.bootstrap(ctx, &l)
 	if err != nil {
 		return err
 	}
-	l.Bootstrap = platform.Bootstrap{Farm: l.Farm, Instance: l.Instance, Gateway: k.runtime.Gateway, Secret: secret}
-	var m platform.Machine
 	if l.VolumePath != "" {
 		l.Volume, err = k.platform.EnsureVolume(ctx, l.Role, l.Instance)
 	}
 	if err == nil {
 		m, err = k.platform.Launch(ctx, l)
 	}
+	return k.answered(ctx, l, m, err)
+}
+
+// bootstrap is what the machine's agent is told at birth. Where there is no gateway, it opens the store itself.
+func (k *keeper) bootstrap(ctx context.Context, l *platform.Launch) error {
+	if k.runtime.Gateway == "" {
+		return nil
+	}
+	secret, err := k.gatewaySecret(ctx, l.Token)
+	if err != nil {
+		return err
+	}
+	l.Bootstrap = platform.Bootstrap{Farm: l.Farm, Instance: l.Instance, Gateway: k.runtime.Gateway, Secret: secret}
+	return nil
+}
+
+// answered notes the platform's answer to a launch on its record.
+func (k *keeper) answered(ctx context.Context, l platform.Launch, m platform.Machine, err error) error {
 	switch {
 	case err == nil:
 		k.forgetOnce(l.Instance, "platform")

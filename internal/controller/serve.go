@@ -34,6 +34,9 @@ func (k *keeper) serve(ctx context.Context, farm spec.Farm) (stop func(), err er
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("reading where the farm listened before: %w", err)
 	}
+	if k.network.ListenHost == "" {
+		return k.serveNothing(ctx, farm)
+	}
 	web, err := listenTCP(k.network.ListenHost, portOf(former.Gateway))
 	if err != nil {
 		return nil, fmt.Errorf("opening the gateway of farm %s on %s: %w", k.farm, k.network.ListenHost, err)
@@ -90,6 +93,17 @@ func (k *keeper) serve(ctx context.Context, farm spec.Farm) (stop func(), err er
 	}
 	k.log.Info("farm opened", "gateway", k.runtime.Gateway, "nameserver", k.runtime.Nameserver, slog.String("platform", farm.Platform()))
 	return stop, nil
+}
+
+// serveNothing is serve on a platform whose machines open the store themselves: nobody listens. What is written says that the
+// farm is kept.
+func (k *keeper) serveNothing(ctx context.Context, farm spec.Farm) (stop func(), err error) {
+	k.runtime = state.Runtime{Sidecar: k.opts.Holder, OpenedAt: k.opts.Now()}
+	if _, err := store.PutJSON(ctx, k.store, state.RuntimeKey(k.farm), k.runtime); err != nil {
+		return nil, fmt.Errorf("writing who keeps the farm: %w", err)
+	}
+	k.log.Info("farm opened", slog.String("platform", farm.Platform()))
+	return func() {}, nil
 }
 
 // listenTCP listens on the port, or on any if that is taken or 0.

@@ -180,6 +180,8 @@ func (k *keeper) tick(ctx context.Context) error {
 	for _, call := range append(resumed, calls...) {
 		call()
 	}
+	k.launchBatches()
+	k.keepStock(seen)
 	return k.finishDeletions(ctx, seen)
 }
 

@@ -54,7 +54,7 @@ func (s *sight) topology(farm string) state.Topology {
 			of.HealthPath = r.Spec.HealthCheck.HTTP.Path
 		}
 		for _, rec := range s.records {
-			if rec.Role == name && rec.Phase == state.Running {
+			if rec.Role == name && rec.Phase == state.Running && (rec.report == nil || rec.report.Rebooting.IsZero()) {
 				of.Instances = append(of.Instances, state.Member{Name: rec.Name(), Index: rec.Index, Address: rec.Address, Primary: rec.Primary})
 			}
 		}

@@ -34,6 +34,8 @@ type sight struct {
 	records  map[string]*recordSight // by instance name
 	machines []platform.Machine
 	listed   bool
+	// targets are balancers' views, by machine id and target group; nil where nothing is known.
+	targets map[string]map[string]engine.Target
 	// listening is since when agents could report; see engine.View.
 	listening time.Time
 	// series gives what was asked for elsewhere, by role and policy; nil where nothing was.
@@ -73,6 +75,7 @@ func (k *keeper) observe(ctx context.Context, now time.Time) (*sight, error) {
 		return nil, err
 	}
 	k.observeMachines(ctx, s)
+	k.balance(ctx, s)
 	return s, nil
 }
 
@@ -238,7 +241,9 @@ func (k *keeper) observeMachines(ctx context.Context, s *sight) {
 	s.machines, s.listed = machines, true
 	byToken := map[string]*platform.Machine{}
 	for i := range machines {
-		byToken[machines[i].Token] = &machines[i]
+		if machines[i].Token != "" { // one of a batch, whose instance is not noted yet
+			byToken[machines[i].Token] = &machines[i]
+		}
 	}
 	for _, rec := range s.records {
 		rec.machine = byToken[rec.Token]
@@ -282,7 +287,10 @@ func (s *sight) view() engine.View {
 
 func (s *sight) machine(m platform.Machine) engine.Machine {
 	e := engine.Machine{ID: m.ID, Role: m.Role, Name: m.Instance, Token: m.Token, Exit: m.Exit,
-		Stopped: m.Status == platform.Stopped, Ending: m.Status == platform.Ending}
+		Stopped: m.Status == platform.Stopped, Ending: m.Status == platform.Ending, Targets: s.targets[m.ID]}
+	if n := m.Notice; n != nil {
+		e.Notice = &state.Notice{Kind: n.Kind, Before: n.Before, Text: n.Text}
+	}
 	if !m.Launched.IsZero() {
 		e.Age = s.now.Sub(m.Launched)
 	}
@@ -337,7 +345,8 @@ func platformJSON(farm spec.Farm) string {
 	b, err := json.Marshal(struct {
 		Docker    *spec.Docker
 		Simulated *spec.Simulated
-	}{docker, farm.Simulated})
+		AWS       *spec.AWS
+	}{docker, farm.Simulated, farm.AWS})
 	if err != nil {
 		panic(err) // plain data
 	}

@@ -8,6 +8,9 @@ const (
 	// DefaultTick: a pass over a farm costs milliseconds, and what is urgent (a machine that died) wakes the sidecar
 	// at once anyway; two seconds is the agents' own rhythm, so that no tick sees nothing new.
 	DefaultTick = Duration(2 * time.Second)
+	// DefaultTickAWS is EC2's rhythm: nothing wakes the sidecar there, each look is a call that is counted, and a machine that
+	// is gone is replaced within two ticks.
+	DefaultTickAWS = Duration(5 * time.Second)
 	// DefaultImage is Debian with the behaviors' packages, as scripts/base-image.sh builds it.
 	DefaultImage = "farmhand-lamp:bookworm"
 
@@ -68,6 +71,9 @@ const (
 
 // SetDefaults fills in what was left out. The platform's part is filled in only where that platform is set.
 func (f *Farm) SetDefaults() {
+	if f.AWS != nil {
+		orDefault(&f.Tick, DefaultTickAWS)
+	}
 	orDefault(&f.Tick, DefaultTick)
 	if f.Docker != nil {
 		orDefault(&f.Docker.Image, DefaultImage)
