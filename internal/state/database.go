@@ -27,9 +27,46 @@ type Database struct {
 	Last *Failover `json:"last,omitempty"`
 	// Wish is a person's: farmhand failover. Taken up and cleared by the sidecar.
 	Wish *FailoverWish `json:"wish,omitempty"`
+
+	// Suspect is set while the primary seems to be dead and it is not certain yet.
+	Suspect *DatabaseSuspicion `json:"suspect,omitempty"`
+	// Ackers are the replicas that acknowledge, by instance name: what was acknowledged to a client may be on one of them
+	// alone besides the primary.
+	Ackers map[string]DatabaseAcker `json:"ackers,omitempty"`
+	// Reads are the instances that belong in the pool that is read from, sorted.
+	Reads []string `json:"reads,omitempty"`
+	// Promotions are the latest changes of the primary, oldest first: what a former primary wrote beyond the next
+	// one's position has diverged.
+	Promotions []DatabasePromotion `json:"promotions,omitempty"`
+	// Known are the instances whose data is that of the role, sorted: only theirs is ever thrown away to be cloned anew.
+	Known []string `json:"known,omitempty"`
 	// Lease is how long a primary may go without hearing from the store before it makes itself read-only. A primary that cannot
 	// be reached or stopped is waited for this long, and a margin, before another one is promoted.
 	Lease time.Duration `json:"lease"` // nanoseconds
+}
+
+// DatabaseSuspicion is how long the primary has seemed to be dead.
+type DatabaseSuspicion struct {
+	Since time.Time `json:"since"`
+	Looks int       `json:"looks"` // in a row
+	Why   string    `json:"why"`
+}
+
+// DatabaseAcker is a replica whose acknowledgement may have been the only one. It is Counted once it has received what the
+// primary had when it began to acknowledge; when it stops while the primary lives, it goes on being counted until
+// another one has received what the primary had then.
+type DatabaseAcker struct {
+	Token   string    `json:"token"`
+	Counted bool      `json:"counted,omitempty"`
+	Stopped time.Time `json:"stopped,omitzero"`
+	Floor   string    `json:"floor,omitempty"` // position that must have been received before it is counted, or dropped
+}
+
+// DatabasePromotion is one change of the primary.
+type DatabasePromotion struct {
+	Term     int64  `json:"term"`
+	Primary  string `json:"primary"` // instance
+	Position string `json:"position,omitempty"`
 }
 
 // DatabaseOffice is what a server is to be.
@@ -55,6 +92,11 @@ type DatabaseOrder struct {
 	Until string `json:"until,omitempty"`
 	// First makes an empty server the first primary of the role: it initialises its data.
 	First bool `json:"first,omitempty"`
+	// Alone: of a primary. No replica could acknowledge, so no commit waits for one; without it every commit waits until
+	// one does, for as long as that takes.
+	Alone bool `json:"alone,omitempty"`
+	// Token is the instance record's: another holder of the index has no order yet.
+	Token string `json:"token,omitempty"`
 }
 
 // FailoverStep is where a change of the primary stands.
@@ -73,11 +115,20 @@ const (
 
 // Failover is one change of the primary, step by step.
 type Failover struct {
-	ID      string         `json:"id"`
-	Planned bool           `json:"planned,omitempty"`
-	Reason  string         `json:"reason"`
-	From    string         `json:"from,omitempty"` // instance
-	To      string         `json:"to,omitempty"`   // instance; "" while it is not chosen
+	ID      string `json:"id"`
+	Planned bool   `json:"planned,omitempty"`
+	Reason  string `json:"reason"`
+	From    string `json:"from,omitempty"` // instance
+	// FromToken is its record's token, FromAddress where it was reached and Heard when its agent was last heard.
+	FromToken   string    `json:"from_token,omitempty"`
+	FromAddress string    `json:"from_address,omitempty"`
+	Heard       time.Time `json:"heard,omitzero"`
+	// Position is the old primary's when it was frozen: what the new one has to reach.
+	Position string `json:"position,omitempty"`
+	// Forced: a person accepted that acknowledged writes may be lost. Wish is what the change was asked for by, if it was.
+	Forced  bool           `json:"forced,omitempty"`
+	Wish    string         `json:"wish,omitempty"`
+	To      string         `json:"to,omitempty"` // instance; "" while it is not chosen
 	Step    FailoverStep   `json:"step"`
 	Since   time.Time      `json:"since"` // of Step
 	Began   time.Time      `json:"began"`
