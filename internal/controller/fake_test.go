@@ -33,6 +33,7 @@ type fakePlatform struct {
 	refuse    error // of every launch
 	unlisted  error // of every listing
 	destroyed bool
+	open      bool // agents open the store themselves: there are no tokens
 }
 
 type fakeMachine struct {
@@ -194,7 +195,7 @@ func (p *fakePlatform) live(ctx context.Context) {
 	for _, m := range up {
 		hash, err := p.store.Get(ctx, state.TokenKey(p.farm, m.Instance))
 		sum := sha256.Sum256([]byte(m.launch.Bootstrap.Secret))
-		if err != nil || string(hash.Value) != hex.EncodeToString(sum[:]) {
+		if !p.open && (err != nil || string(hash.Value) != hex.EncodeToString(sum[:])) {
 			continue // the gateway does not know it
 		}
 		a, _, err := store.GetJSON[state.Assignment](ctx, p.store, state.AssignmentKey(p.farm, m.Instance))

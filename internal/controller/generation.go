@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
@@ -27,7 +28,7 @@ func Generation(farm spec.Farm, role spec.Role, app *spec.Application, traits be
 		VolumePath     string            `json:"volume_path"`
 		AWS            *madeOnEC2        `json:"aws,omitempty"`
 	}{
-		Image: imageOf(farm, role), Behavior: role.Behavior, Settings: role.Settings, BootScript: role.BootScript,
+		Image: imageOf(farm, role), Behavior: role.Behavior, Settings: settingsMadeFrom(role, traits), BootScript: role.BootScript,
 		Environment: role.Environment, Secrets: role.Secrets, SecretsVersion: role.SecretsVersion,
 		VolumePath: volumePath(role, traits), AWS: madeOn(farm, role),
 	}
@@ -76,6 +77,16 @@ func madeOn(farm spec.Farm, role spec.Role) *madeOnEC2 {
 	}
 	m.RootVolumeGB = r.RootVolumeGB
 	return &m
+}
+
+// settingsMadeFrom are the role's settings without those that running servers take over.
+func settingsMadeFrom(role spec.Role, traits behavior.Traits) map[string]string {
+	if traits.InPlace == nil {
+		return role.Settings
+	}
+	made := maps.Clone(role.Settings)
+	maps.DeleteFunc(made, func(name, _ string) bool { return traits.InPlace(name) })
+	return made
 }
 
 // imageOf is the image that the role's instances are made from.

@@ -28,7 +28,8 @@ type world struct {
 	keeper   *keeper
 	// successor is the holder that comes after a sidecar that died.
 	successor string
-	crash     *crash // what the sidecar's calls go through; nil: nothing happens to them
+	cloud     *cloudPlatform // in place of platform, which it is made of; nil: none
+	crash     *crash         // what the sidecar's calls go through; nil: nothing happens to them
 
 	mu   sync.Mutex
 	time time.Time
@@ -81,8 +82,14 @@ func deleting[T any](w *world, key string) {
 func (w *world) start() error {
 	s := w.store
 	var p platform.Platform = w.platform
+	if w.cloud != nil {
+		p = w.cloud
+	}
 	if w.crash != nil {
 		s, p = crashStore{w.store, w.crash}, crashPlatform{w.platform, w.crash}
+		if w.cloud != nil {
+			p = crashCloud{crashPlatform{w.platform, w.crash}, w.cloud}
+		}
 	}
 	opts, err := Options{Store: s, Holder: w.holder, Now: w.now,
 		OpenPlatform: func(context.Context, spec.Farm, store.Store) (platform.Platform, error) { return p, nil }}.complete()
@@ -99,7 +106,9 @@ func (w *world) start() error {
 	if err != nil {
 		return err
 	}
-	k.runtime = state.Runtime{Gateway: "127.0.0.1:1", Nameserver: "127.0.0.1:2"}
+	if w.cloud == nil {
+		k.runtime = state.Runtime{Gateway: "127.0.0.1:1", Nameserver: "127.0.0.1:2"}
+	}
 	if err := k.open(w.ctx, farm.Spec); err != nil {
 		return err
 	}
