@@ -42,6 +42,9 @@ type Traits struct {
 	Replicated bool
 	// Settings are the names that spec.Role.Settings may hold, with a description and default each.
 	Settings []Setting
+	// InPlace tells of a setting that a running server takes over: its change is no new generation. Apply finds the
+	// present ones in its topology. nil: none is.
+	InPlace func(setting string) bool
 	// Balances: it sends traffic to the roles it uses.
 	Balances bool
 	// Packages are Debian packages installed where the image lacks them.
@@ -121,7 +124,12 @@ type DatabaseReporter interface {
 	DatabaseReport(ctx context.Context) state.DatabaseReport
 	// DatabaseChanged is a channel of hints that the report changed in a way that the farm should know of at once.
 	DatabaseChanged() <-chan struct{}
-	// Heard is called whenever the store has answered with the farm's lease in force: a primary that has not heard
-	// for Database.Lease makes itself read-only.
-	Heard(at time.Time)
+	// Ordered hands over what the store holds of the role, asked for at that time: at every change, at once and beside
+	// Apply, and again and again. One of an older Term is a stale answer and ignored. A primary whose lease ran out becomes
+	// writable again only by what was asked for after that. Safe for concurrent use; it does not wait.
+	Ordered(d *state.Database, asked time.Time)
+	// Heard is called whenever the store has taken this instance's report, sent at that time: a primary that has not
+	// been heard for Database.Lease makes itself read-only. What the farm waits for before it promotes another one is
+	// counted from the last report too. Safe for concurrent use; it does not wait.
+	Heard(sent time.Time)
 }

@@ -26,7 +26,8 @@ func (r Rights) mayWrite(key string) bool { return r.Everything || slices.Contai
 func (r Rights) mayOpen(blob string) bool { return r.Everything || slices.Contains(r.Blobs, blob) }
 
 // AgentPolicy is an agent's: it reads the topology, its assignment, where the farm's servers listen, the secrets of
-// its own role and of the roles that this one uses, and its application's release; it writes its own report.
+// its own role and of the roles that this one uses, what its role's database servers are to be, and its application's
+// release; it writes its own report.
 // Its role and application are what its assignment says, which the sidecar alone writes.
 func AgentPolicy(ctx context.Context, s store.Store, farm, instance string) (Rights, error) {
 	r := Rights{
@@ -40,7 +41,7 @@ func AgentPolicy(ctx context.Context, s store.Store, farm, instance string) (Rig
 	if err != nil {
 		return Rights{}, err
 	}
-	r.Read = append(r.Read, state.SecretKey(farm, a.Role.Name))
+	r.Read = append(r.Read, state.SecretKey(farm, a.Role.Name), state.DatabaseKey(farm, a.Role.Name))
 	for _, id := range a.Role.Uses {
 		if role, ok := strings.CutPrefix(id, farm+"/"); ok && role != "" {
 			r.Read = append(r.Read, state.SecretKey(farm, role))

@@ -33,7 +33,7 @@ func newLamp(t *testing.T, opts Options) (*farm, string) {
 		state.SecretKey("lamp", "web"), state.SecretKey("lamp", "web2"), state.SecretKey("lamp", "mysql"), state.SecretKey("lamp", "memcached"),
 		state.SecretKey("other", "mysql"), state.ReportKey("lamp", "web-1"), state.ReportKey("lamp", "web-10"), state.ReportKey("lamp", "db-1"),
 		state.TokenKey("lamp", "web-10"), state.LeaseKey("lamp"), state.FenceKey("lamp"), state.FarmKey("lamp"), state.RoleKey("lamp", "web"),
-		state.InstanceKey("lamp", "web-1"), state.EventKey("lamp", "1"), state.FarmIndexKey("lamp"), state.TopologyKey("other"),
+		state.InstanceKey("lamp", "web-1"), state.EventKey("lamp", "1"), state.DatabaseKey("lamp", "web"), state.DatabaseKey("lamp", "mysql"), state.FarmIndexKey("lamp"), state.TopologyKey("other"),
 	} {
 		f.put(t, key, `{"content":"of `+key+`"}`)
 	}
@@ -45,7 +45,7 @@ func newLamp(t *testing.T, opts Options) (*farm, string) {
 func TestAgentReadsWhatItNeedsAndNothingElse(t *testing.T) {
 	f, _ := newLamp(t, Options{})
 	may := []string{
-		"lamp/assignment/web-1", "lamp/runtime", "lamp/secret/mysql", "lamp/secret/web", "lamp/topology",
+		"lamp/assignment/web-1", "lamp/database/web", "lamp/runtime", "lamp/secret/mysql", "lamp/secret/web", "lamp/topology",
 	}
 	c, ctx := f.client(t, "web-1"), t.Context()
 	var got []string

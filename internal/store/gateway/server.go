@@ -38,8 +38,8 @@ type Options struct {
 	// Policy says what an instance may touch; nil: AgentPolicy.
 	Policy Policy
 	// OnReport is called after an instance's report was written, from that request's goroutine: it must not block.
-	// changed tells that Serving() or Boot.Failed is not what it was in the former report of the same holder, or
-	// that this server sees the holder's first.
+	// changed tells that Serving(), Boot.Failed or what decides about a database's primary is not what it was in the
+	// former report of the same holder, or that this server sees the holder's first.
 	OnReport func(r state.Report, changed bool)
 	// Log is told of refused requests, never of tokens; nil: silent.
 	Log *slog.Logger
