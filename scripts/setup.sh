@@ -49,6 +49,18 @@ tools() {
 	[ -z "$missing" ] || install ca-certificates $missing || ready=false
 }
 
+# Tests of replication run real servers on the loopback network; where apt lacks them, those tests say that they skip.
+database_server() {
+	have mariadbd && have mariabackup && return
+	have apt-get && in_apt mariadb-backup || return 0
+	if $root && [ ! -e /usr/sbin/policy-rc.d ] && [ ! -d /run/systemd/system ]; then
+		# Nothing is to start by itself on a machine without an init system.
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod 755 /usr/sbin/policy-rc.d
+	fi
+	install mariadb-server mariadb-backup || true
+}
+
 go_toolchain() {
 	if have go; then return; fi
 	if [ -x /usr/local/go/bin/go ]; then
@@ -161,6 +173,7 @@ opentofu() {
 
 tools
 go_toolchain
+database_server
 if engine; then
 	# Without the base image a farm names one of its own, so that its absence is no end.
 	scripts/base-image.sh || warn "set-up: the base image could not be built (above); roles need an image of their own"
