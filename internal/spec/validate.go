@@ -40,11 +40,13 @@ func (f Farm) Validate() []Problem {
 	if f.Tick < minTick || f.Tick > maxTick {
 		c.wrong("tick", fmt.Sprintf("%s is not between %s and %s", f.Tick, minTick, maxTick), "Leave it out for the default of "+DefaultTick.String())
 	}
-	switch {
-	case f.Docker != nil && f.Simulated != nil:
-		c.wrong("simulated", "docker and simulated are both set", "A farm runs on one platform: keep one of them")
-	case f.Docker == nil && f.Simulated == nil:
-		c.wrong("docker", "no platform is set", `Write docker = { subnet = "10.99.0.0/24" }, or simulated = {} for a farm of virtual instances`)
+	switch platforms := f.platforms(); {
+	case len(platforms) > 1:
+		c.wrong(platforms[1], strings.Join(platforms, " and ")+" are both set", "A farm runs on one platform: keep one of them")
+	case len(platforms) == 0:
+		c.wrong("docker", "no platform is set", `Write docker = { subnet = "10.99.0.0/24" }, aws = { ... } for instances on EC2, or simulated = {} for a farm of virtual instances`)
+	case f.AWS != nil:
+		f.AWS.validate(&c, f.Name)
 	case f.Docker != nil:
 		c.subnet("docker.subnet", f.Docker.Subnet)
 		if strings.TrimSpace(f.Docker.Image) != f.Docker.Image || f.Docker.Image == "" {
@@ -90,6 +92,9 @@ func (r Role) Validate() []Problem {
 		c.wrong("shutdown_hook", "there is nothing in it but blanks", "Leave it out if servers may leave at any time")
 	}
 	r.validateReversals(&c)
+	if r.AWS != nil {
+		r.AWS.validate(&c)
+	}
 	return c.problems
 }
 
@@ -148,6 +153,7 @@ const minSilence = Duration(5 * time.Second)
 var forbiddenMounts = []string{"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr"}
 
 func (v Volume) validate(c *checker) {
+	v.validateDisk(c)
 	const at = "volume.path"
 	if v.Path != "" { // else the behavior's own
 		switch {
