@@ -58,12 +58,14 @@ func TestARoleOnEC2(t *testing.T) {
 		change func(*Role)
 		want   string
 	}{
-		"more than all":            {func(r *Role) { r.AWS.Spot = 101 }, "aws.spot: 101"},
-		"less than none":           {func(r *Role) { r.AWS.Spot = -1 }, "aws.spot: -1"},
-		"spot only of none":        {func(r *Role) { r.AWS.Spot, r.AWS.SpotOnly = 0, true }, "aws.spot_only"},
-		"a negative base":          {func(r *Role) { r.AWS.OnDemandBase = -1 }, "aws.on_demand_base"},
-		"a negative pool":          {func(r *Role) { r.AWS.WarmPool = -1 }, "aws.warm_pool"},
-		"a balancer's ARN":         {func(r *Role) { r.AWS.TargetGroupARNs[0] = "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/x/1" }, "aws.target_group_arns[0]"},
+		"more than all":     {func(r *Role) { r.AWS.Spot = 101 }, "aws.spot: 101"},
+		"less than none":    {func(r *Role) { r.AWS.Spot = -1 }, "aws.spot: -1"},
+		"spot only of none": {func(r *Role) { r.AWS.Spot, r.AWS.SpotOnly = 0, true }, "aws.spot_only"},
+		"a negative base":   {func(r *Role) { r.AWS.OnDemandBase = -1 }, "aws.on_demand_base"},
+		"a negative pool":   {func(r *Role) { r.AWS.WarmPool = -1 }, "aws.warm_pool"},
+		"a balancer's ARN": {func(r *Role) {
+			r.AWS.TargetGroupARNs[0] = "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/x/1"
+		}, "aws.target_group_arns[0]"},
 		"a type of no disk":        {func(r *Role) { r.Volume.Type = "ssd" }, "volume.type"},
 		"io2 without IOPS":         {func(r *Role) { r.Volume.IOPS = 0 }, "volume.iops"},
 		"IOPS of st1":              {func(r *Role) { r.Volume.Type = "st1" }, "volume.iops"},
