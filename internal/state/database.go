@@ -33,6 +33,8 @@ type Database struct {
 	// Ackers are the replicas that acknowledge, by instance name: what was acknowledged to a client may be on one of them
 	// alone besides the primary.
 	Ackers map[string]DatabaseAcker `json:"ackers,omitempty"`
+	// Bare is since when no replica acknowledges though the primary's commits wait for one; zero if one does.
+	Bare time.Time `json:"bare,omitzero"`
 	// Reads are the instances that belong in the pool that is read from, sorted.
 	Reads []string `json:"reads,omitempty"`
 	// Promotions are the latest changes of the primary, oldest first: what a former primary wrote beyond the next
