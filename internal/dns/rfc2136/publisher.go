@@ -115,8 +115,8 @@ func (p *Publisher) within(want []dns.Record) (in []dns.Record, outside []error)
 func (p *Publisher) look(ctx context.Context, former, want []dns.Record) error {
 	for _, r := range append(slices.Clone(former), want...) {
 		name := strings.ToLower(strings.TrimSuffix(r.Name, "."))
-		if f, ok := p.found[name]; ok && p.opts.Now().Sub(f.at) < trustFor {
-			continue
+		if f := p.found[name]; f.Owned && f.Owner == p.opts.Owner && p.opts.Now().Sub(f.at) < trustFor {
+			continue // what others have may have gone meanwhile
 		}
 		f := found{at: p.opts.Now(), Held: dns.Held{Record: dns.Record{Name: name}}}
 		texts, err := p.ask(ctx, dns.OwnershipName(name), wire.TypeTXT)

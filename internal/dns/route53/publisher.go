@@ -62,9 +62,14 @@ func (p *Publisher) Publish(ctx context.Context, former, want []dns.Record) (cha
 	}
 	want, outside := p.within(want)
 	for try := 1; ; try++ {
+		remembered := p.sets != nil && p.opts.Now().Sub(p.read) <= trustFor
 		steps, conflicts, err := p.steps(ctx, former, want)
 		if err != nil {
 			return changed, err
+		}
+		if len(conflicts) > 0 && remembered { // what was in the way may have gone
+			p.sets = nil
+			continue
 		}
 		conflicts = append(conflicts, outside...)
 		done, err := p.change(ctx, steps)

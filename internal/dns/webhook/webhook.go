@@ -131,7 +131,7 @@ func (p *Publisher) call(ctx context.Context, values map[string]string) error {
 	}
 	defer resp.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what could be read of it decides
-	line := first(string(answer))
+	line := first(p.concealed(string(answer)))                 // before it is cut short: half a secret is known by no other
 	switch {
 	case resp.StatusCode/100 != 2:
 		err = fmt.Errorf("it answered %s: %s", resp.Status, line)
@@ -147,17 +147,20 @@ func (p *Publisher) call(ctx context.Context, values map[string]string) error {
 
 // hidden takes the secret out of what is told.
 func (p *Publisher) hidden(err error) error {
-	if p.opts.Secret == "" {
-		return err
+	if text := p.concealed(err.Error()); text != err.Error() {
+		return errors.New(text)
 	}
-	text := err.Error()
+	return err
+}
+
+func (p *Publisher) concealed(text string) string {
+	if p.opts.Secret == "" {
+		return text
+	}
 	for _, s := range []string{p.opts.Secret, url.QueryEscape(p.opts.Secret), url.PathEscape(p.opts.Secret)} {
 		text = strings.ReplaceAll(text, s, "(secret)")
 	}
-	if text == err.Error() {
-		return err
-	}
-	return errors.New(text)
+	return text
 }
 
 func replaced(template string, values map[string]string, escape func(string) string) string {
