@@ -1,0 +1,313 @@
+package backup
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrForeign: the place in the target belongs to another farm.
+var ErrForeign = errors.New("it belongs to another farm")
+
+// Catalog is what of a role lies in a target. Safe for concurrent use as far as the target is.
+type Catalog struct {
+	Target Target
+	Farm   string
+	Role   string
+	// UID tells farms of one name apart: it is made with the farm and never used again.
+	UID string
+}
+
+func (c Catalog) at(parts ...string) string {
+	return strings.Join(append([]string{c.Farm, c.Role}, parts...), "/")
+}
+
+type owner struct {
+	Farm    string    `json:"farm"`
+	Role    string    `json:"role"`
+	UID     string    `json:"uid"`
+	Claimed time.Time `json:"claimed"`
+}
+
+// Claim takes the role's place in the target, or finds that it is ours; ErrForeign if another farm of the same name has it. To be
+// called before anything is stored.
+func (c Catalog) Claim(ctx context.Context, now time.Time) error {
+	b, err := json.Marshal(owner{c.Farm, c.Role, c.UID, now.UTC()})
+	if err != nil {
+		return err
+	}
+	name := c.at("owner.json")
+	err = c.Target.PutNew(ctx, name, b)
+	if err == nil || !errors.Is(err, ErrExists) {
+		return err
+	}
+	b, err = readSmall(ctx, c.Target, name)
+	if err != nil {
+		return err
+	}
+	var o owner
+	if err := json.Unmarshal(b, &o); err != nil {
+		return fmt.Errorf("reading %s: %w", name, err)
+	}
+	if o.UID != c.UID {
+		return fmt.Errorf("%w: %s was taken on %s by another farm named %s. Two farms would delete each other's backups: give this one a target or a prefix of its own, "+
+			"or, if the other farm is gone for good, remove %s", ErrForeign, c.at(), o.Claimed.Format(time.DateTime), o.Farm, name)
+	}
+	return nil
+}
+
+// StoreFull stores what fill writes as the full backup m.ID: data first, the manifest last. fill may complete m (position, end)
+// until it returns. On an error nothing of it stays.
+func (c Catalog) StoreFull(ctx context.Context, m *Manifest, key Key, fill func(io.Writer) error) error {
+	m.Farm, m.Role, m.Key = c.Farm, c.Role, key.Public()
+	s, err := c.stream(ctx, c.at("full", m.ID, "data"), key, fill)
+	if err == nil {
+		m.Plain, m.Stored, m.SHA256 = s.Plain(), s.Stored(), s.SHA256()
+		var b []byte
+		if b, err = json.MarshalIndent(m, "", " "); err == nil {
+			_, err = c.Target.Put(ctx, c.at("full", m.ID, "manifest.json"), bytes.NewReader(b))
+		}
+	}
+	if err != nil {
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		_ = c.Target.Delete(tidy, c.at("full", m.ID, "data"))
+		return fmt.Errorf("storing backup %s: %w", m.ID, err)
+	}
+	return nil
+}
+
+// stream seals what fill writes into an object.
+func (c Catalog) stream(ctx context.Context, name string, key Key, fill func(io.Writer) error) (*Sealer, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, w := io.Pipe()
+	var s *Sealer
+	go func() {
+		var err error
+		if s, err = Seal(w, key); err == nil {
+			if err = fill(s); err == nil {
+				err = s.Close()
+			}
+		}
+		if err != nil {
+			cancel(err)
+		}
+		w.CloseWithError(err) // nil: io.EOF
+	}()
+	_, err := c.Target.Put(ctx, name, r)
+	_ = r.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // a fill that still writes learns of it
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return s, err
+}
+
+// OpenFull opens a backup's stream; ErrKey if key is not the one that it was sealed with.
+func (c Catalog) OpenFull(ctx context.Context, m Manifest, key Key) (io.ReadCloser, error) {
+	if m.Key != key.Public() {
+		return nil, fmt.Errorf("backup %s: %w: it was taken with %s and this is %s", m.ID, ErrKey, orNone(m.Key), orNone(key.Public()))
+	}
+	return c.open(ctx, c.at("full", m.ID, "data"), key, m.SHA256)
+}
+
+func orNone(public string) string { return cmp.Or(public, "no key") }
+
+func (c Catalog) open(ctx context.Context, name string, key Key, sum string) (io.ReadCloser, error) {
+	r, err := c.Target.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	o, err := Open(r, key, sum)
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return both{o, r}, nil
+}
+
+type both struct {
+	io.ReadCloser
+	below io.Closer
+}
+
+func (b both) Close() error { return errors.Join(b.ReadCloser.Close(), b.below.Close()) }
+
+// Fulls returns the full backups, oldest first, each with the report of its last drill.
+func (c Catalog) Fulls(ctx context.Context) ([]Manifest, error) {
+	objects, err := c.Target.List(ctx, c.at("full")+"/")
+	if err != nil {
+		return nil, err
+	}
+	drills := map[string]bool{}
+	for _, o := range objects {
+		if id, ok := strings.CutSuffix(strings.TrimPrefix(o.Name, c.at("full")+"/"), "/drill.json"); ok {
+			drills[id] = true
+		}
+	}
+	var all []Manifest
+	for _, o := range objects {
+		if !strings.HasSuffix(o.Name, "/manifest.json") {
+			continue
+		}
+		m, err := read[Manifest](ctx, c.Target, o.Name)
+		if errors.Is(err, ErrNotFound) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if drills[m.ID] {
+			d, err := read[Drill](ctx, c.Target, c.at("full", m.ID, "drill.json"))
+			if err == nil {
+				m.Drill = &d
+			} else if !errors.Is(err, ErrNotFound) {
+				return nil, err
+			}
+		}
+		all = append(all, m)
+	}
+	slices.SortFunc(all, func(a, b Manifest) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+// Find returns the backup with that id, the newest for "". until, if it is not zero, is the moment that it is to be restored to: only backups that
+// show an earlier one will do. ErrNotFound says what there is.
+func (c Catalog) Find(ctx context.Context, id string, until time.Time) (Manifest, error) {
+	all, err := c.Fulls(ctx)
+	if err != nil {
+		return Manifest{}, err
+	}
+	for _, m := range slices.Backward(all) {
+		if (id == "" || m.ID == id) && (until.IsZero() || !m.Ended.After(until)) {
+			return m, nil
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return Manifest{}, fmt.Errorf("%w: there is no backup of %s/%s", ErrNotFound, c.Farm, c.Role)
+	case id != "" && until.IsZero():
+		return Manifest{}, fmt.Errorf("%w: no backup %q of %s/%s; there are %d, the newest is %s", ErrNotFound, id, c.Farm, c.Role, len(all), all[len(all)-1].ID)
+	case id != "":
+		return Manifest{}, fmt.Errorf("%w: no backup %q of %s/%s from before %s", ErrNotFound, id, c.Farm, c.Role, until.UTC().Format(time.DateTime))
+	}
+	return Manifest{}, fmt.Errorf("%w: the oldest backup of %s/%s shows %s, and nothing leads back from there to %s", ErrNotFound, c.Farm, c.Role,
+		all[0].Ended.UTC().Format(time.DateTime), until.UTC().Format(time.DateTime))
+}
+
+func read[T any](ctx context.Context, t Target, name string) (v T, err error) {
+	b, err := readSmall(ctx, t, name)
+	if err == nil {
+		if err = json.Unmarshal(b, &v); err != nil {
+			err = fmt.Errorf("reading %s: %w: %w", name, ErrDamaged, err)
+		}
+	}
+	return v, err
+}
+
+// StoreDrill stores the report of a drill, in place of the former one.
+func (c Catalog) StoreDrill(ctx context.Context, d Drill) error {
+	b, err := json.MarshalIndent(d, "", " ")
+	if err == nil {
+		_, err = c.Target.Put(ctx, c.at("full", d.Backup, "drill.json"), bytes.NewReader(b))
+	}
+	return err
+}
+
+// StoreLog stores a binary log; storing it again replaces it.
+func (c Catalog) StoreLog(ctx context.Context, l Log, key Key, fill func(io.Writer) error) error {
+	if err := CheckName(l.name()); err != nil {
+		return err
+	}
+	if _, err := c.stream(ctx, c.at("log", l.name()), key, fill); err != nil {
+		return fmt.Errorf("storing binary log %s of %s: %w", l.File, l.Server, err)
+	}
+	return nil
+}
+
+// OpenLog opens a binary log.
+func (c Catalog) OpenLog(ctx context.Context, l Log, key Key) (io.ReadCloser, error) {
+	return c.open(ctx, c.at("log", l.name()), key, "")
+}
+
+// Logs returns the binary logs whose last transaction is not before since, by their first.
+func (c Catalog) Logs(ctx context.Context, since time.Time) ([]Log, error) {
+	objects, err := c.Target.List(ctx, c.at("log")+"/")
+	if err != nil {
+		return nil, err
+	}
+	var logs []Log
+	for _, o := range objects {
+		l, err := parseLog(strings.TrimPrefix(o.Name, c.at("log")+"/"))
+		if err != nil {
+			return nil, err
+		}
+		if l.Size = o.Size; !l.Last.Before(since.Truncate(time.Millisecond)) {
+			logs = append(logs, l)
+		}
+	}
+	slices.SortStableFunc(logs, func(a, b Log) int { return cmp.Or(a.First.Compare(b.First), a.Last.Compare(b.Last)) })
+	return logs, nil
+}
+
+// abandonedAfter is how old data without a manifest must be to be what an interrupted backup left, and not one under way.
+const abandonedAfter = 24 * time.Hour
+
+// Prune deletes what Keep does not name: fulls, binary logs that no kept full needs, and what interrupted backups left. It
+// returns the ids of the fulls deleted. The manifest goes first: half of a backup is none.
+func (c Catalog) Prune(ctx context.Context, r Retention, now time.Time) ([]string, error) {
+	all, err := c.Fulls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept := r.Keep(all, now)
+	var gone []string
+	oldest := now
+	known := map[string]bool{}
+	for _, m := range all {
+		known[m.ID] = true
+		if kept[m.ID] {
+			if m.Began.Before(oldest) {
+				oldest = m.Began
+			}
+			continue
+		}
+		for _, part := range []string{"manifest.json", "drill.json", "data"} {
+			if err := c.Target.Delete(ctx, c.at("full", m.ID, part)); err != nil {
+				return gone, err
+			}
+		}
+		gone = append(gone, m.ID)
+	}
+	if len(all) == 0 {
+		return nil, nil // nothing to measure the logs by: they may be all there is
+	}
+	objects, err := c.Target.List(ctx, c.at()+"/")
+	if err != nil {
+		return gone, err
+	}
+	for _, o := range objects {
+		rest := strings.TrimPrefix(o.Name, c.at()+"/")
+		drop := false
+		if name, ok := strings.CutPrefix(rest, "log/"); ok {
+			l, err := parseLog(name)
+			drop = err == nil && l.Last.Before(oldest)
+		} else if id, ok := strings.CutPrefix(rest, "full/"); ok {
+			id, _, _ = strings.Cut(id, "/")
+			drop = !known[id] && now.Sub(o.At) > abandonedAfter
+		}
+		if drop {
+			if err := c.Target.Delete(ctx, o.Name); err != nil {
+				return gone, err
+			}
+		}
+	}
+	return gone, nil
+}
