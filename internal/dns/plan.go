@@ -37,8 +37,8 @@ type Zone struct {
 //	web-1.web    that instance, as long as it serves
 //	db           a declared record: all, primary, replicas or one index of its role
 //
-// A declared record takes the name of a role that is called the same. Replicas of a role whose primary is alone are
-// the primary: readers are served as long as anybody is.
+// A declared record takes the name of a role that is called the same; one that is published elsewhere is not in the
+// farm's zone. Replicas of a role whose primary is alone are the primary: readers are served as long as anybody is.
 func Plan(t state.Topology, declared []spec.DNSRecord) Zone {
 	records := map[string]Record{}
 	for role, rt := range t.Roles {
@@ -50,12 +50,10 @@ func Plan(t state.Topology, declared []spec.DNSRecord) Zone {
 		}
 	}
 	for _, d := range declared {
-		name := canonical(d.Name)
-		ttl := d.TTL.Std()
-		if ttl <= 0 {
-			ttl = DefaultTTL
+		if !d.Elsewhere() {
+			r := Follow(t, d)
+			records[r.Name] = r
 		}
-		records[name] = Record{Name: name, TTL: ttl, Addresses: addresses(pointedTo(d, t.Roles[d.Role].Instances))}
 	}
 	zone := Zone{Name: canonical(t.Zone)}
 	for _, name := range slices.Sorted(maps.Keys(records)) {
@@ -64,31 +62,56 @@ func Plan(t state.Topology, declared []spec.DNSRecord) Zone {
 	return zone
 }
 
-// pointedTo picks the members that a declared record resolves to.
-func pointedTo(d spec.DNSRecord, members []state.Member) []state.Member {
-	switch d.PointsTo {
-	case spec.PointsToPrimary:
-		return primary(members)
-	case spec.PointsToReplicas:
-		first := primary(members)
-		if len(members) <= 1 {
-			return first
-		}
-		return slices.DeleteFunc(slices.Clone(members), func(m state.Member) bool { return m == first[0] })
-	case spec.PointsToIndex:
-		return slices.DeleteFunc(slices.Clone(members), func(m state.Member) bool { return m.Index != d.Index })
+// Follow is one declared record as it is now, by the name that it is declared with.
+func Follow(t state.Topology, d spec.DNSRecord) Record {
+	ttl := d.TTL.Std()
+	if ttl <= 0 {
+		ttl = DefaultTTL
 	}
-	return members
+	return Record{Name: canonical(d.Name), TTL: ttl, Addresses: addresses(pointedTo(d, t.Roles[d.Role]))}
 }
 
-// primary is the member marked so; in a role that marks none, the lowest index: it stays the longest.
-func primary(members []state.Member) []state.Member {
-	for i, m := range members {
+// pointedTo picks the members that a declared record resolves to.
+func pointedTo(d spec.DNSRecord, role state.RoleTopology) []state.Member {
+	switch d.PointsTo {
+	case spec.PointsToPrimary:
+		return primary(role)
+	case spec.PointsToReplicas:
+		return replicas(role)
+	case spec.PointsToIndex:
+		return slices.DeleteFunc(slices.Clone(role.Instances), func(m state.Member) bool { return m.Index != d.Index })
+	}
+	return role.Instances
+}
+
+// primary is the member marked so. In a role that is not replicated and marks none it is the lowest index, which stays
+// the longest; in one that is, the primary has just been lost, and no other takes writes yet.
+func primary(role state.RoleTopology) []state.Member {
+	for i, m := range role.Instances {
 		if m.Primary {
-			return members[i : i+1]
+			return role.Instances[i : i+1]
 		}
 	}
-	return members[:min(1, len(members))]
+	if role.Term > 0 {
+		return nil
+	}
+	return role.Instances[:min(1, len(role.Instances))]
+}
+
+// replicas are the members to read from: of a replicated role those that keep up, of another all but the primary.
+// While there are none, it is the primary, and without a primary whoever is left.
+func replicas(role state.RoleTopology) []state.Member {
+	first := primary(role)
+	others := slices.DeleteFunc(slices.Clone(role.Instances), func(m state.Member) bool {
+		return len(first) > 0 && m == first[0] || role.Term > 0 && !m.Reads
+	})
+	switch {
+	case len(others) > 0:
+		return others
+	case len(first) > 0:
+		return first
+	}
+	return role.Instances
 }
 
 // addresses leaves out what does not parse: an instance whose address is not known yet has none.

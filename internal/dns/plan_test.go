@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -73,5 +74,40 @@ func TestEqual(t *testing.T) {
 	top.Roles["web"] = state.RoleTopology{Instances: []state.Member{member("web-1", 1, "10.0.0.11", false)}}
 	if a.Equal(Plan(top, nil)) {
 		t.Error("another address is no difference")
+	}
+}
+
+// A replicated role tells who is to be read from; its primary is nobody while it is being replaced.
+func TestPlanOfAReplicatedRole(t *testing.T) {
+	role := func(members ...state.Member) state.Topology {
+		return state.Topology{Zone: "shop.internal", Roles: map[string]state.RoleTopology{"db": {Term: 3, Instances: members}}}
+	}
+	server := func(index int, primary, reads bool) state.Member {
+		return state.Member{Name: state.InstanceName("db", index), Index: index, Address: "10.0.0." + string(rune('0'+index)), Primary: primary, Reads: reads}
+	}
+	for name, c := range map[string]struct {
+		topology       state.Topology
+		write, readers string
+	}{
+		"one lags":        {role(server(1, false, false), server(2, true, false), server(3, false, true)), "[10.0.0.2]", "[10.0.0.3]"},
+		"all lag":         {role(server(1, true, false), server(2, false, false)), "[10.0.0.1]", "[10.0.0.1]"},
+		"primary is lost": {role(server(2, false, true), server(3, false, true)), "[]", "[10.0.0.2 10.0.0.3]"},
+		"and all lag":     {role(server(2, false, false), server(3, false, false)), "[]", "[10.0.0.2 10.0.0.3]"},
+		"nobody":          {role(), "[]", "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for points, want := range map[string]string{spec.PointsToPrimary: c.write, spec.PointsToReplicas: c.readers} {
+				if got := fmt.Sprint(Follow(c.topology, spec.DNSRecord{Name: "x", Role: "db", PointsTo: points}).Addresses); got != want {
+					t.Errorf("%s is %s, want %s", points, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestPlanLeavesOutWhatIsElsewhere(t *testing.T) {
+	declared := []spec.DNSRecord{{Name: "www.example.com", Role: "web", Route53: &spec.Route53{HostedZoneID: "Z1"}}}
+	if z := Plan(state.Topology{Zone: "shop.internal"}, declared); len(z.Records) != 0 {
+		t.Errorf("the farm's zone holds %v", z)
 	}
 }

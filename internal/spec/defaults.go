@@ -144,6 +144,12 @@ func (p Policy) DefaultName() string {
 func (d *DNSRecord) SetDefaults() {
 	orDefault(&d.PointsTo, PointsToAll)
 	orDefault(&d.TTL, DefaultTTL)
+	if d.RFC2136 != nil {
+		orDefault(&d.RFC2136.KeyAlgorithm, TSIGAlgorithms[0])
+	}
+	if d.Webhook != nil {
+		orDefault(&d.Webhook.Method, WebhookMethods[0])
+	}
 }
 
 func orDefault[T comparable](field *T, value T) {

@@ -177,43 +177,6 @@ func (v Volume) validate(c *checker) {
 	}
 }
 
-// Validate checks everything that the record's own declaration can show, after SetDefaults.
-func (d DNSRecord) Validate() []Problem {
-	var c checker
-	c.label("farm", d.Farm, maxLabel)
-	if len(d.Name) > maxName {
-		c.wrong("name", fmt.Sprintf("%d characters are more than the %d of a DNS name", len(d.Name), maxName), "Shorten it")
-	}
-	for i, l := range strings.Split(d.Name, ".") {
-		if l == "*" && i == 0 {
-			continue
-		}
-		if !recordLabel.MatchString(l) || len(l) > maxLabel {
-			c.wrong("name", fmt.Sprintf("%q is not a name within a zone", d.Name), "Use lower-case letters, digits and hyphens, labels parted by dots, and no zone at the end")
-			break
-		}
-	}
-	c.label("role", d.Role, maxRoleName)
-	switch d.PointsTo {
-	case PointsToAll, PointsToPrimary, PointsToReplicas:
-		if d.Index != 0 {
-			c.wrong("index", fmt.Sprintf("index %d has no meaning with points_to %q", d.Index, d.PointsTo), `Leave it out, or set points_to = "index"`)
-		}
-	case PointsToIndex:
-		if d.Index < 1 {
-			c.wrong("index", fmt.Sprintf("%d is no index: they count from 1", d.Index), `Write which server is meant, as in index = 1`)
-		}
-	default:
-		c.wrong("points_to", fmt.Sprintf("%q is nothing to point to", d.PointsTo), `Write "all", "primary", "replicas" or "index"`)
-	}
-	if d.TTL < Duration(time.Second) || d.TTL > maxTTL {
-		c.wrong("ttl", fmt.Sprintf("%s is not between 1s and %s", d.TTL, maxTTL), "DNS counts whole seconds; leave it out for "+DefaultTTL.String())
-	} else if d.TTL%Duration(time.Second) != 0 {
-		c.wrong("ttl", fmt.Sprintf("%s is not a whole number of seconds", d.TTL), "DNS counts whole seconds")
-	}
-	return c.problems
-}
-
 // Validate checks everything that the application's own declaration can show.
 func (a Application) Validate() []Problem {
 	var c checker

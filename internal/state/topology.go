@@ -7,6 +7,8 @@ type Topology struct {
 	Farm  string                  `json:"farm"`
 	Zone  string                  `json:"zone"`
 	Roles map[string]RoleTopology `json:"roles"`
+	// Names are the records declared in the farm's zone, where agents answer for it themselves (NamesSelf); else nil.
+	Names []spec.DNSRecord `json:"names,omitempty"`
 }
 
 // RoleTopology is one role's part.
@@ -41,6 +43,7 @@ type Assignment struct {
 	Address     string            `json:"address"`
 	Token       string            `json:"token"`
 	Nameserver  string            `json:"nameserver"` // host:port of the farm's nameserver
+	Names       string            `json:"names,omitempty"` // who answers for Zone: NamesNameserver, NamesSelf or NamesPlatform
 	Application *spec.Application `json:"application,omitempty"`
 	// Draining tells the agent that its instance is leaving: it fails its readiness and finishes what it has.
 	Draining bool `json:"draining,omitempty"`
