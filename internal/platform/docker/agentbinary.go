@@ -1,15 +1,11 @@
 package docker
 
 import (
-	"crypto/sha256"
-	"debug/elf"
-	"encoding/hex"
+	"errors"
 	"fmt"
-	"io"
-	"os"
-	"sync"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 )
 
@@ -25,72 +21,19 @@ type agentBinary struct {
 	architecture string // GOARCH's word
 }
 
-var readAgents sync.Map // path to agentBinary: hashing tens of megabytes at every launch would show
-
 // readAgent checks and hashes an agent's executable, once for as long as the file stays as it is.
 func readAgent(path string) (agentBinary, error) {
-	doing := "agent binary " + path
 	if path == "" {
 		return agentBinary{}, fmt.Errorf("no agent binary is named; machines cannot be launched without: %w", platform.ErrInvalid)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return agentBinary{}, fmt.Errorf("%s: %w: %w", doing, err, platform.ErrInvalid)
+	f, err := executable.Read(path)
+	switch {
+	case errors.Is(err, executable.ErrUnsuitable):
+		return agentBinary{}, fmt.Errorf("agent binary %s: %w: %w", path, err, platform.ErrInvalid)
+	case err != nil:
+		return agentBinary{}, fmt.Errorf("agent binary %s: %w", path, err)
 	}
-	known, _ := readAgents.Load(path)
-	if a, ok := known.(agentBinary); ok && a.size == info.Size() && a.modified.Equal(info.ModTime()) {
-		return a, nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return agentBinary{}, fmt.Errorf("%s: %w: %w", doing, err, platform.ErrInvalid)
-	}
-	defer f.Close()
-	a := agentBinary{path: path, size: info.Size(), modified: info.ModTime()}
-	if a.architecture, err = staticLinux(f); err != nil {
-		return agentBinary{}, fmt.Errorf("%s: %w: build it with CGO_ENABLED=0 GOOS=linux: %w", doing, err, platform.ErrInvalid)
-	}
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return agentBinary{}, fmt.Errorf("%s: %w", doing, err)
-	}
-	a.hash = hex.EncodeToString(sum.Sum(nil))
-	readAgents.Store(path, a)
-	return a, nil
-}
-
-// staticLinux returns the architecture of a static ELF executable. A dynamic one would look for this machine's
-// C library inside an image that may have another, and die with "no such file or directory".
-func staticLinux(f *os.File) (architecture string, err error) {
-	e, err := elf.NewFile(f)
-	if err != nil {
-		return "", fmt.Errorf("it is no Linux executable")
-	}
-	for _, p := range e.Progs {
-		if p.Type == elf.PT_INTERP {
-			return "", fmt.Errorf("it is not linked statically")
-		}
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	switch e.Machine {
-	case elf.EM_X86_64:
-		return "amd64", nil
-	case elf.EM_AARCH64:
-		return "arm64", nil
-	case elf.EM_ARM:
-		return "arm", nil
-	case elf.EM_386:
-		return "386", nil
-	case elf.EM_RISCV:
-		return "riscv64", nil
-	case elf.EM_PPC64:
-		return "ppc64le", nil
-	case elf.EM_S390:
-		return "s390x", nil
-	}
-	return "", fmt.Errorf("it is made for %s", e.Machine)
+	return agentBinary{path: f.Path, size: f.Size, modified: f.Modified, hash: f.SHA256, architecture: f.Architecture}, nil
 }
 
 // suits tells whether the agent runs in the image.
