@@ -171,8 +171,30 @@ opentofu() {
 	fi
 }
 
+# dynalite installs the DynamoDB of the tests, an npm package, where the tests look for it. Without it they are skipped.
+dynalite() {
+	dir=$cache_dir/dynalite-$dynalite_version
+	[ -e "$dir/.installed" ] && return
+	missing=
+	have node || missing="$missing nodejs"
+	have npm || missing="$missing npm"
+	# shellcheck disable=SC2086 # a list of words
+	if [ -n "$missing" ] && ! install $missing; then
+		warn "set-up: no node and npm here: tests against DynamoDB say that they are skipped"
+		return
+	fi
+	say "set-up: installing dynalite $dynalite_version (npm)"
+	mkdir -p "$dir"
+	if ! npm install --no-audit --no-fund --prefix "$dir" "dynalite@$dynalite_version" >"$dir/npm.log" 2>&1; then
+		warn "set-up: npm could not install dynalite (see $dir/npm.log): tests against DynamoDB say that they are skipped"
+		return
+	fi
+	: >"$dir/.installed"
+}
+
 tools
 go_toolchain
+dynalite
 database_server
 if engine; then
 	# Without the base image a farm names one of its own, so that its absence is no end.
