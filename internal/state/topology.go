@@ -42,7 +42,7 @@ type Assignment struct {
 	Index       int               `json:"index"`
 	Address     string            `json:"address"`
 	Token       string            `json:"token"`
-	Nameserver  string            `json:"nameserver"` // host:port of the farm's nameserver
+	Nameserver  string            `json:"nameserver"`      // host:port of the farm's nameserver
 	Names       string            `json:"names,omitempty"` // who answers for Zone: NamesNameserver, NamesSelf or NamesPlatform
 	Application *spec.Application `json:"application,omitempty"`
 	// Draining tells the agent that its instance is leaving: it fails its readiness and finishes what it has.
