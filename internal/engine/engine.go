@@ -51,6 +51,9 @@ type Role struct {
 	// Replicated: its servers are one primary and replicas of it; Database is what was decided of them, nil for nothing yet.
 	Replicated bool            `json:"replicated,omitempty"`
 	Database   *state.Database `json:"database,omitempty"`
+	// Backups is how its backups stand, nil for nothing yet; BackupWish what a person asks for.
+	Backups    *state.Backups    `json:"backups,omitempty"`
+	BackupWish *state.BackupTask `json:"backup_wish,omitempty"`
 	// Manual is the number set by hand, nil for none; it may have expired.
 	Manual *state.Manual `json:"manual,omitempty"`
 }
@@ -118,6 +121,8 @@ type Outcome struct {
 	// Databases are what is decided of the roles' databases, by role name, where that changed; to be written in the same tick,
 	// before any decision is carried out.
 	Databases map[string]state.Database
+	// Backups are how the roles' backups stand now, by role name, where that changed; to be written like Databases.
+	Backups map[string]state.Backups
 	// Histories are what the roles' forecasts have learnt now, by role and policy; to be handed in at the next tick.
 	Histories map[string]map[string]state.History
 }

@@ -101,6 +101,9 @@ func (r *Role) SetDefaults() {
 	if r.Volume != nil {
 		orDefault(&r.Volume.OnDestroy, DefaultOnDestroy)
 	}
+	if r.Backup != nil {
+		r.Backup.SetDefaults()
+	}
 }
 
 // SetDefaults fills in what was left out. The name's default, the metric's kind or "schedule", may be taken in the

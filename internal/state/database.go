@@ -92,6 +92,8 @@ type DatabaseOrder struct {
 	CloneFrom string `json:"clone_from,omitempty"`
 	// Until is the GTID position to reach before the order counts as carried out: of a candidate in a planned change.
 	Until string `json:"until,omitempty"`
+	// Restore, with First, fills it from a backup in place of that; what data there was is set aside.
+	Restore *BackupTask `json:"restore,omitempty"`
 	// First makes an empty server the first primary of the role: it initialises its data.
 	First bool `json:"first,omitempty"`
 	// Alone: of a primary. No replica could acknowledge, so no commit waits for one; without it every commit waits until

@@ -79,6 +79,18 @@ func MachineKey(farm, id string) string { return MachinePrefix(farm) + id }
 func DatabasePrefix(farm string) string    { return farm + "/database/" }
 func DatabaseKey(farm, role string) string { return DatabasePrefix(farm) + role }
 
+// BackupsPrefix and BackupsKey hold Backups: how a role's backups stand. Written by the sidecar.
+func BackupsPrefix(farm string) string    { return farm + "/backups/" }
+func BackupsKey(farm, role string) string { return BackupsPrefix(farm) + role }
+
+// BackupWishPrefix and BackupWishKey hold BackupTask: a backup, drill or restore that a person asks for. Taken up and deleted by
+// the sidecar.
+func BackupWishPrefix(farm string) string    { return farm + "/backup-wish/" }
+func BackupWishKey(farm, role string) string { return BackupWishPrefix(farm) + role }
+
+// BackupKey is where a role's secret holds the key that its backups are encrypted with.
+const BackupKey = "backup_key"
+
 // EventPrefix and EventKey hold Event, in order of time.
 func EventPrefix(farm string) string  { return farm + "/event/" }
 func EventKey(farm, id string) string { return EventPrefix(farm) + id }

@@ -28,6 +28,8 @@ type Report struct {
 	Warm bool `json:"warm,omitempty"`
 	// Database is how the server stands, of roles whose behavior is a database.
 	Database *DatabaseReport `json:"database,omitempty"`
+	// Backup is how a backup, drill or restore on this instance stands, and how far its binary logs are stored.
+	Backup *BackupReport `json:"backup,omitempty"`
 
 	// Applied is the store revision of the topology that the behavior last took over, and
 	// ApplyError why a later one was refused (it goes on serving on the former).

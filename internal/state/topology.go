@@ -47,6 +47,10 @@ type Assignment struct {
 	Application *spec.Application `json:"application,omitempty"`
 	// Draining tells the agent that its instance is leaving: it fails its readiness and finishes what it has.
 	Draining bool `json:"draining,omitempty"`
+	// Backup is what of the role's backups this instance does now, nil for nothing.
+	Backup *BackupTask `json:"backup,omitempty"`
+	// Archive is set on the instance that stores the role's binary logs.
+	Archive *Archive `json:"archive,omitempty"`
 	// Measures are what policies ask this instance for, besides load and CPU; by key.
 	Measures []Asked `json:"measures,omitempty"`
 }
