@@ -204,6 +204,9 @@ func (s Scope) onFarms(key string) Condition {
 func (s Scope) tagged() Condition    { return s.onFarms("aws:ResourceTag") }
 func (s Scope) requested() Condition { return s.onFarms("aws:RequestTag") }
 
+// storeMeta is the hash of the item that marks a table as a store.
+const storeMeta = "@farmhand"
+
 // Agents is the partition's hash that a farm's agents write to.
 func Agents(farm string) string { return farm + "@agents" }
 
@@ -218,7 +221,7 @@ func (s Scope) farmPartitions() Condition {
 	if len(s.Farms) == 0 {
 		return nil
 	}
-	hashes := []string{state.Shared}
+	hashes := []string{state.Shared, storeMeta}
 	for _, f := range s.Farms {
 		hashes = append(hashes, f, Agents(f))
 	}
