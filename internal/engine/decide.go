@@ -11,7 +11,7 @@ import (
 // and may be called concurrently. Cost: linear in roles and instances.
 //
 // Each role goes through the same steps, one file each: what its instances have come to (lifecycle.go), which of them
-// are sick (healing.go) or announced to end (notices.go), how many there should be (scaling.go, and a file per kind of policy), and what brings it there
+// are sick (healing.go) or announced to end (notices.go), who of a replicated database takes writes (database.go), how many there should be (scaling.go, and a file per kind of policy), and what brings it there
 // (fleet.go and indexed.go, with victims.go, rollout.go and backoff.go).
 func Decide(view View) Outcome {
 	out := Outcome{
@@ -33,6 +33,7 @@ func Decide(view View) Outcome {
 	for _, p := range passes {
 		p.diagnose(silent, all)
 		p.heedNotices()
+		p.keepDatabase()
 		p.size()
 		p.reconcile()
 		p.tell()
@@ -42,6 +43,12 @@ func Decide(view View) Outcome {
 		out.Decisions = append(out.Decisions, p.decisions...)
 		out.Memory[p.role.Spec.Name] = p.memory
 		out.Accounts[p.role.Spec.Name] = p.account
+		if db := p.database.outcome(); db != nil {
+			if out.Databases == nil {
+				out.Databases = map[string]state.Database{}
+			}
+			out.Databases[p.role.Spec.Name] = *db
+		}
 		if p.histories != nil {
 			if out.Histories == nil {
 				out.Histories = map[string]map[string]state.History{}

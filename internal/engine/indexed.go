@@ -49,15 +49,20 @@ func (p *pass) keepIndexed() {
 	if p.count(coming, leaving) > 0 || allowed > 0 || !p.view.MachinesListed {
 		return // one at a time; what is launched in this very pass is no member yet
 	}
+	if p.database.changing() {
+		return // who takes writes is being settled: nobody else is touched
+	}
 	for i := range p.members {
-		if m := &p.members[i]; m.chosen && m.standing == sick {
+		if m := &p.members[i]; m.chosen && m.standing == sick && !p.database.stays(m) {
 			p.replaced()
 			p.terminate(m, "terminate", "it ends and comes back in its place: "+m.ailment.reason)
 			return
 		}
 	}
 	if have >= desired && p.count(sick) == 0 && p.rolloutMayGoOn() {
-		if m := p.oldest(); m != nil && p.waits(m) {
+		if m := p.oldest(); m != nil && p.database.stays(m) {
+			return
+		} else if m != nil && p.waits(m) {
 			p.holdRollout(m)
 		} else if m != nil {
 			why := fmt.Sprintf("it comes back in its place as generation %s", short(p.role.Generation)) + p.overruled(m)

@@ -24,7 +24,11 @@ type pass struct {
 	// histories are what forecasts have learnt, by policy.
 	histories map[string]state.History
 	// lost are the reasons for replacing what was found lost at this tick; see reasonToLaunch.
-	lost []string
+	lost     []string
+	database *database // of a replicated role, once keepDatabase has been
+	// backups is how the role's backups stand now, nil for no change; tookWish that a person's was taken up.
+	backups  *state.Backups
+	tookWish bool
 	// replacing counts the chosen sick that a launch of this tick has been named after.
 	replacing int
 }

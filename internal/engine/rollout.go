@@ -67,7 +67,7 @@ func (p *pass) oldest() *member {
 		return nil
 	}
 	return slices.MinFunc(old, func(a, b *member) int {
-		return cmp.Or(compareBool(a.Primary, b.Primary), compareBool(p.waits(a), p.waits(b)), a.Created.Compare(b.Created), cmp.Compare(a.Index, b.Index))
+		return cmp.Or(compareBool(p.keepsOffice(a), p.keepsOffice(b)), compareBool(p.waits(a), p.waits(b)), a.Created.Compare(b.Created), cmp.Compare(a.Index, b.Index))
 	})
 }
 

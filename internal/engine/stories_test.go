@@ -47,6 +47,18 @@ import (
 //	notice web-1 retirement in=10m   its platform announces its end; target web-1 unhealthy|healthy|initial|draining|gone
 //	reboot web-1                it is silent, and has said why; speak web-1
 //	account web, instances      what it makes of it
+//
+// and of a database (role mysql replicated ...), see database_world_test.go:
+//
+//	watch 20s                   time passes with a look at every change of note, as the controller looks
+//	hang|resume mysql-1         its machine is suspended, as by docker pause, or goes on
+//	cut|join mysql-1            it is cut off from the network, or back on it
+//	slow|quick mysql-2          it applies less than is written, or all of it at once
+//	errant mysql-2              somebody writes to it though he must not
+//	wipe mysql-1, full mysql-1  its volume's data is lost, its disk is nearly full
+//	wish mysql [to=mysql-2] [force]  a person's farmhand failover
+//	crash, half-crash           the sidecar dies after it has decided, before or after it has written the database's record
+//	database mysql              what is decided and what holds
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		w := newWorld()
@@ -171,6 +183,8 @@ func (w *world) tell(t *testing.T, d *datadriven.TestData) string {
 		return accountWords(w.last.Accounts[word(0)])
 	case "instances":
 		return w.instanceWords()
+	case "hang", "resume", "cut", "join", "slow", "quick", "errant", "wipe", "full", "wish", "database", "watch", "crash", "half-crash":
+		return w.tellDatabase(t, d)
 	default:
 		d.Fatalf(t, "no such command: %s", d.Cmd)
 	}
@@ -225,6 +239,14 @@ func (w *world) tellRole(t *testing.T, d *datadriven.TestData) string {
 			r.role.ReversalsPerHour = whole(t, val)
 		case "stateful":
 			r.stateful = true
+		case "replicated":
+			r.stateful = true
+			r.replicate()
+		case "failover", "max_lag_seconds", "flap_minutes":
+			if r.role.Settings == nil {
+				r.role.Settings = map[string]string{}
+			}
+			r.role.Settings[a.Key] = val
 		case "in-place":
 			r.inPlace = true
 		case "generation":

@@ -25,7 +25,7 @@ func (p *pass) victim() *member {
 		}
 		zones[m.Zone]++
 		// A roll-out replaces protected servers, too: otherwise it would never end.
-		kept := m.Primary || m.Protected && (shrinks || !m.old)
+		kept := p.keepsOffice(m) || m.Protected && (shrinks || !m.old)
 		if p.waits(m) || heldUp && !m.old {
 			continue
 		}
@@ -135,7 +135,7 @@ func (p *pass) removable() (n int, why string) {
 		case m.standing != serving && m.standing != sick:
 		case p.waits(m):
 			waiting = cmp.Or(waiting, p.whyWaits(m))
-		case m.Primary || m.Protected:
+		case p.keepsOffice(m) || m.Protected:
 			kept++
 		case p.tooYoung(m):
 			young++

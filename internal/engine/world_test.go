@@ -53,6 +53,7 @@ type roleWorld struct {
 	zones     []string
 	protected map[string]bool
 	histories map[string]state.History // by policy
+	servers   *databaseWorld           // of a replicated role
 }
 
 type machineWorld struct {
@@ -63,6 +64,7 @@ type machineWorld struct {
 	mute     bool
 	bad      *state.Check
 	wait     *state.Wait
+	db       databaseProcess
 }
 
 const (
@@ -81,9 +83,10 @@ func newWorld() *world {
 // pass lets time go by in steps no longer than an agent's rhythm.
 func (w *world) pass(d time.Duration) {
 	for end := w.now.Add(d); w.now.Before(end); {
-		step := min(time.Second, end.Sub(w.now))
+		step := min(w.rhythm(), end.Sub(w.now))
 		w.now = w.now.Add(step)
 		w.live()
+		w.liveDatabases()
 	}
 }
 
@@ -96,7 +99,7 @@ func (w *world) live() {
 			continue
 		}
 		r := w.roles[m.Role]
-		if r == nil || m.Stopped || m.mute || m.launched.Add(agentAfter).After(w.now) {
+		if r == nil || m.Stopped || m.mute || m.db.hung || m.db.cut || m.launched.Add(agentAfter).After(w.now) {
 			continue
 		}
 		if r.diesAfter > 0 && w.now.Sub(m.launched) >= r.diesAfter {
@@ -130,6 +133,9 @@ func (w *world) reportOf(m *machineWorld, r *roleWorld) {
 		rep.Checks = append(rep.Checks, c)
 	}
 	rep.Wait = m.wait
+	if r.servers != nil {
+		w.reportDatabase(m, r)
+	}
 	s := state.Sample{At: w.now}
 	if rep.Boot.Done {
 		s.Load1, s.CPU = r.load/float64(max(1, w.bearing(m.Role))), min(1, r.cpu/float64(max(1, w.bearing(m.Role))))
@@ -166,6 +172,9 @@ func (w *world) view() engine.View {
 	for _, name := range slices.Sorted(maps.Keys(w.roles)) {
 		r := w.roles[name]
 		role := engine.Role{Spec: r.role, Deleting: r.deleting, Generation: r.gen, Stateful: r.stateful, InPlace: r.inPlace, Memory: r.memory, Manual: r.manual}
+		if r.servers != nil {
+			role.Replicated, role.Database = true, r.servers.record
+		}
 		for _, index := range slices.Sorted(maps.Keys(r.records)) {
 			rec := r.records[index]
 			in := engine.Instance{Instance: *rec}
@@ -231,6 +240,9 @@ func (w *world) decide() engine.Outcome {
 	for name, h := range w.last.Histories {
 		w.roles[name].histories = h
 	}
+	for name, db := range w.last.Databases {
+		w.roles[name].servers.record = &db
+	}
 	for _, d := range w.last.Decisions {
 		if why := w.carryOut(d); why != "" {
 			w.broken = append(w.broken, fmt.Sprintf("%s: %s %s: %s", w.now.Sub(w.start), d.Action, cmp.Or(d.Instance, d.Machine), why))
@@ -272,6 +284,7 @@ func (w *world) carryOut(d engine.Decision) string {
 		if n := len(r.zones); n > 0 {
 			rec.Zone = r.zones[d.Index%n]
 		}
+		rec.Address = fmt.Sprintf("10.0.0.%d", d.Index)
 		r.records[d.Index] = rec
 		w.launch(rec)
 	case engine.Relaunch:
