@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -72,7 +73,7 @@ func load(ctx context.Context, c Config) (aws.Config, error) {
 		cfg.RetryMode = aws.RetryModeAdaptive
 	}
 	cfg.AppID = "farmhand"
-	cfg.ServiceOptions = append(cfg.ServiceOptions, endpoints(c.Endpoints))
+	cfg = WithEndpoints(cfg, c.Endpoints)
 	if r := c.AssumeRole; r != nil {
 		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), r.RoleARN, r.options))
 	}
@@ -102,6 +103,13 @@ func (r *AssumeRole) options(o *stscreds.AssumeRoleOptions) {
 	for k, v := range r.Tags {
 		o.Tags = append(o.Tags, ststypes.Tag{Key: aws.String(k), Value: aws.String(v)})
 	}
+}
+
+// WithEndpoints is cfg with the endpoints of services, named as in Config.Endpoints; they win over those that cfg has.
+func WithEndpoints(cfg aws.Config, byService map[string]string) aws.Config {
+	cfg = cfg.Copy()
+	cfg.ServiceOptions = append(slices.Clone(cfg.ServiceOptions), endpoints(byService))
+	return cfg
 }
 
 // endpoints makes the callback that every client's NewFromConfig calls with its Options. That comes after the SDK has
