@@ -36,6 +36,7 @@ func Decide(view View) Outcome {
 		p.keepDatabase()
 		p.size()
 		p.reconcile()
+		p.keepBackups()
 		p.tell()
 	}
 	out.Decisions = reap(&view, passes)
@@ -48,6 +49,12 @@ func Decide(view View) Outcome {
 				out.Databases = map[string]state.Database{}
 			}
 			out.Databases[p.role.Spec.Name] = *db
+		}
+		if p.backups != nil {
+			if out.Backups == nil {
+				out.Backups = map[string]state.Backups{}
+			}
+			out.Backups[p.role.Spec.Name] = *p.backups
 		}
 		if p.histories != nil {
 			if out.Histories == nil {

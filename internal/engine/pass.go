@@ -26,9 +26,8 @@ type pass struct {
 	// lost are the reasons for replacing what was found lost at this tick; see reasonToLaunch.
 	lost     []string
 	database *database // of a replicated role, once keepDatabase has been
-	// backups is how the role's backups stand now, nil for no change; tookWish that a person's was taken up.
-	backups  *state.Backups
-	tookWish bool
+	// backups is how the role's backups stand now, nil for a role without.
+	backups *state.Backups
 	// replacing counts the chosen sick that a launch of this tick has been named after.
 	replacing int
 }

@@ -50,6 +50,9 @@ type Backups struct {
 	// Missed is the due time of the last backup that was not taken in its window, and DrillTried that of the last drill begun.
 	Missed     time.Time `json:"missed,omitzero"`
 	DrillTried time.Time `json:"drill_tried,omitzero"`
+	// Tries counts the failures of the present due time; Overdue that this was said.
+	Tries   int  `json:"tries,omitempty"`
+	Overdue bool `json:"overdue,omitempty"`
 	// RetryAt is when what failed is tried again, Failure why it failed.
 	RetryAt time.Time `json:"retry_at,omitzero"`
 	Failure string    `json:"failure,omitempty"`

@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+const (
+	// backupLimit is how long one task may take: a terabyte at 25 MB/s.
+	backupLimit = 12 * time.Hour
+	// backupFirstRetry doubles with each failure up to backupLastRetry.
+	backupFirstRetry = time.Minute
+	backupLastRetry  = 30 * time.Minute
+	// backupLate is how much longer than its window a backup may take before its absence is worth waking somebody.
+	backupLate = time.Hour
+	// logLate is how many of its intervals the storing of binary logs may fall behind, and logLateLeast that long at least.
+	logLate      = 5
+	logLateLeast = 5 * time.Minute
+	backupTime   = "2006-01-02 15:04:05 MST"
+)
+
+// keepBackups decides what is done about a role's backups: one task at a time, full backups from a replica when they fall due, the
+// drill after them, binary logs from whoever is the primary. What fails is tried again within its window; what is missed or
+// overdue is said, once.
+func (p *pass) keepBackups() {
+	declared := p.role.Spec.Backup
+	if declared == nil || p.ending() || !p.role.Replicated {
+		return
+	}
+	b := state.Backups{Since: p.now}
+	if p.role.Backups != nil {
+		b = *p.role.Backups
+	}
+	p.followTask(&b)
+	p.followLog(&b)
+	if b.Task == nil && !p.now.Before(b.RetryAt) {
+		p.nextTask(&b)
+	}
+	p.watchOverdue(&b)
+	b.Archiver = ""
+	if d := p.role.Database; d != nil && d.Primary != "" && declared.LogEvery >= 0 {
+		b.Archiver = d.Primary
+	}
+	p.backups = &b
+}
+
+// followTask looks how far the task under way has come.
+func (p *pass) followTask(b *state.Backups) {
+	t := b.Task
+	if t == nil {
+		return
+	}
+	m := p.memberNamed(t.Server)
+	switch {
+	case m == nil || m.standing == gone || m.standing == leaving || p.absent(m):
+		p.taskFailed(b, t.Server+" is gone")
+	case m.Report == nil || m.Report.Backup == nil || m.Report.Backup.Task != t.ID:
+		if p.since(t.At) > backupLimit {
+			p.taskFailed(b, fmt.Sprintf("%s has not said anything of it for %s", t.Server, brief(p.since(t.At))))
+		}
+	case m.Report.Backup.Error != "":
+		p.taskFailed(b, m.Report.Backup.Error)
+	case m.Report.Backup.Done && m.Report.Backup.Result != nil:
+		p.taskDone(b, *m.Report.Backup.Result)
+	case p.since(t.At) > backupLimit:
+		p.taskFailed(b, fmt.Sprintf("it is not done after %s", brief(p.since(t.At))))
+	}
+}
+
+func (p *pass) taskDone(b *state.Backups, done state.BackupDone) {
+	t := b.Task
+	done.Server = cmp.Or(done.Server, t.Server)
+	switch t.Kind {
+	case state.BackupDrill:
+		b.Drill = &done
+		p.noteBackup(info, t.Server, fmt.Sprintf("the restore of backup %s was rehearsed in %s: %s", done.ID, brief(done.Took), done.Text))
+	default:
+		b.Full, b.Overdue = &done, false
+		p.noteBackup(info, t.Server, fmt.Sprintf("backup %s is stored, %s in %s", done.ID, megabytes(done.Bytes), brief(done.Took)))
+	}
+	b.Task, b.Tries, b.Failure, b.RetryAt = nil, 0, "", time.Time{}
+}
+
+func (p *pass) taskFailed(b *state.Backups, why string) {
+	t := b.Task
+	b.Task, b.Failure = nil, why
+	if t.Kind == state.BackupDrill {
+		// A backup that does not come back is what the drill is there to find. It is not tried again until the next one: the
+		// same backup would fail the same way.
+		p.noteBackup(failure, t.Server, fmt.Sprintf("the rehearsed restore failed: %s. The backup may be of no use: look at it, and take another one with farmhand backup", why))
+		return
+	}
+	b.Tries++
+	wait := min(backupFirstRetry<<min(b.Tries-1, 10), backupLastRetry)
+	b.RetryAt = p.now.Add(wait)
+	p.noteBackup(warning, t.Server, fmt.Sprintf("the backup failed: %s; trying again in %s", why, brief(wait)))
+}
+
+// nextTask begins what a person asks for, else what is due.
+func (p *pass) nextTask(b *state.Backups) {
+	declared := p.role.Spec.Backup
+	if w := p.role.BackupWish; w != nil && w.Kind != state.BackupRestore {
+		p.begin(b, *w, "asked for by "+orElse(w.By, "somebody"))
+		return
+	}
+	if last, _ := declared.Due(p.now); !last.IsZero() && last.After(b.Since) && !taken(b.Full, last) {
+		if p.since(last) <= declared.Window.Std() {
+			// Its id is its own moment and not the due one: a second try is another backup.
+			p.begin(b, state.BackupTask{ID: p.now.UTC().Format("20060102T150405Z"), Kind: state.BackupFull}, "due since "+last.Format(backupTime))
+			return
+		}
+		if b.Missed.Before(last) {
+			b.Missed, b.Tries = last, 0
+			p.noteBackup(failure, "", fmt.Sprintf("the backup due at %s was not taken within its window of %s: %s. Take one with farmhand backup %s", last.Format(backupTime), declared.Window,
+				orElse(b.Failure, "no server could take it"), p.role.Spec.ID()))
+		}
+	}
+	if last, _ := declared.DrillDue(p.now); !last.IsZero() && last.After(b.Since) && last.After(b.DrillTried) && b.Full != nil {
+		if p.begin(b, state.BackupTask{ID: "drill-" + last.UTC().Format("20060102T150405Z"), Kind: state.BackupDrill, Query: declared.DrillQuery}, "due since "+last.Format(backupTime)) {
+			b.DrillTried = last
+		}
+	}
+}
+
+func taken(full *state.BackupDone, due time.Time) bool { return full != nil && !full.At.Before(due) }
+
+// begin gives the task to the server that it disturbs least, and tells whether there was one.
+func (p *pass) begin(b *state.Backups, t state.BackupTask, why string) bool {
+	m := p.backupServer()
+	if m == nil {
+		return false
+	}
+	t.Server, t.At = m.Name(), p.now
+	b.Task = &t
+	on := "on " + m.Name()
+	if d := p.role.Database; d != nil && d.Primary == m.Name() {
+		on += ", the primary, since no replica is at hand"
+	}
+	p.noteBackup(info, m.Name(), fmt.Sprintf("%s begins %s: %s", t.Kind, on, why))
+	return true
+}
+
+// backupServer is the replica of highest index that keeps up, else the primary, else nil: the lowest indexes are the likeliest to be
+// promoted.
+func (p *pass) backupServer() *member {
+	d := p.role.Database
+	if d == nil || d.Failover != nil {
+		return nil
+	}
+	var primary *member
+	for i := len(p.members) - 1; i >= 0; i-- {
+		m := &p.members[i]
+		if m.standing != serving || m.Report == nil || m.Report.Database == nil {
+			continue
+		}
+		if m.Name() == d.Primary {
+			primary = m
+			continue
+		}
+		if r := m.Report.Database; r.Applying && r.Receiving && r.LagKnown && r.Diverged == "" {
+			return m
+		}
+	}
+	if p.count(serving, sick, coming) > 1 && primary != nil && p.role.Database.PromotedAt.After(p.now.Add(-backupFirstRetry)) {
+		return nil // its replicas are only just being repointed
+	}
+	return primary
+}
+
+// followLog notes how far binary logs are stored.
+func (p *pass) followLog(b *state.Backups) {
+	if m := p.memberNamed(b.Archiver); m != nil && m.Report != nil && m.Report.Backup != nil && m.Report.Backup.Log.After(b.Log) {
+		b.Log = m.Report.Backup.Log
+	}
+}
+
+// watchOverdue says, once, that the last backup or the last stored binary log is older than it should ever be.
+func (p *pass) watchOverdue(b *state.Backups) {
+	declared := p.role.Spec.Backup
+	why := ""
+	if last, _ := declared.Due(p.now); !last.IsZero() && last.After(b.Since) && !taken(b.Full, last) && p.since(last) > declared.Window.Std()+backupLate {
+		why = "there is no backup yet"
+		if b.Full != nil {
+			why = fmt.Sprintf("the newest backup, %s, is %s old", b.Full.ID, brief(p.since(b.Full.At)))
+		}
+	}
+	if late := max(logLate*declared.LogEvery.Std(), logLateLeast); why == "" && declared.LogEvery >= 0 && b.Archiver != "" && p.since(later(b.Log, b.Since)) > late {
+		why = fmt.Sprintf("binary logs are stored up to %s ago only", brief(p.since(later(b.Log, b.Since))))
+		if m := p.memberNamed(b.Archiver); m != nil && m.Report != nil && m.Report.Backup != nil && m.Report.Backup.LogError != "" {
+			why += ": " + m.Report.Backup.LogError
+		}
+	}
+	switch {
+	case why != "" && !b.Overdue:
+		p.noteBackup(failure, "", why+"; a disaster now would cost all since then")
+	case why == "" && b.Overdue:
+		p.noteBackup(info, "", "backups are up to date again")
+	}
+	b.Overdue = why != ""
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (p *pass) noteBackup(level, instance, reason string) {
+	p.decide(Decision{Action: Note, Instance: instance, Kind: "backup", Level: level, Reason: reason})
+}
+
+func (p *pass) memberNamed(name string) *member {
+	for i := range p.members {
+		if name != "" && p.members[i].Name() == name {
+			return &p.members[i]
+		}
+	}
+	return nil
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
