@@ -86,7 +86,7 @@ func (k *keeper) writeAssignment(ctx context.Context, s *sight, name string, rec
 	key := state.AssignmentKey(k.farm, name)
 	a := state.Assignment{
 		Farm: k.farm, Zone: s.farm.Spec.Zone, Role: role.Spec, Index: rec.Index, Address: rec.Address, Token: rec.Token,
-		Nameserver: k.runtime.Nameserver, Application: role.app, Draining: rec.Phase == state.Draining, Measures: s.askedOf(role),
+		Nameserver: k.runtime.Nameserver, Names: state.NamesOf(s.farm.Spec), Application: role.app, Draining: rec.Phase == state.Draining, Measures: s.askedOf(role),
 	}
 	if rec.Generation != role.generation {
 		var former state.Assignment

@@ -23,7 +23,7 @@ func (k *keeper) finishDeletions(ctx context.Context, s *sight) error {
 				}
 			}
 		}
-		if s.farm.Deleting && k.onlyRole == "" && len(s.records) == 0 && len(s.machines) == 0 {
+		if s.farm.Deleting && k.onlyRole == "" && len(s.records) == 0 && len(s.machines) == 0 && k.namesGone(ctx) {
 			if err := k.endFarm(ctx, s); err != nil {
 				return fmt.Errorf("ending the farm: %w", err)
 			}

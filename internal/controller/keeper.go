@@ -50,11 +50,13 @@ type keeper struct {
 	network  platform.Network
 	runtime  state.Runtime
 	names    *nameserver // nil when quiet
-	jobs     *jobs
-	launches lane
-	ends     lane
-	wake     chan struct{}
-	jobsCtx  context.Context
+	// publishing is what names are published with outside of it; nil before the first tick.
+	publishing *publishing
+	jobs       *jobs
+	launches   lane
+	ends       lane
+	wake       chan struct{}
+	jobsCtx    context.Context
 
 	gatewayMu  sync.Mutex
 	gatewayKey []byte
@@ -136,6 +138,7 @@ func (k *keeper) begin(ctx context.Context, lease *store.Lease) {
 	k.jobs = newJobs(k.opts.Now, k.poke)
 	k.launches, k.ends = make(lane, launchesAtOnce), make(lane, endsAtOnce)
 	k.jobsCtx = ctx
+	k.publishing = nil
 	k.gatewayKey, k.takenOver, k.resumed, k.swept, k.topology, k.specSeen = nil, false, false, false, "", ""
 	k.written, k.secrets = nil, map[string]bool{}
 	k.ledger, k.learnt = ledger.Book{}, nil

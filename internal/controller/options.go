@@ -8,6 +8,8 @@ import (
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns/publishers"
 	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
 	"github.com/farmhand/terraform-provider-farmhand/internal/metric/source"
 	"github.com/farmhand/terraform-provider-farmhand/internal/metric/source/aws"
@@ -36,6 +38,8 @@ type Options struct {
 	Decide func(engine.View) engine.Outcome
 	// Cloud answers for metrics that AWS keeps. nil: AWS' own clients.
 	Cloud source.Cloud
+	// OpenPublisher makes what publishes names outside of the farm's nameserver. nil: publishers.Open.
+	OpenPublisher func(ctx context.Context, t publishers.Target, d publishers.Deps) (dns.Publisher, error)
 	// LeaseTTL is how long a lease lasts unrenewed, and so how long a farm is alone when its sidecar's machine dies.
 	// Zero: 10 s, long against a pause of this process and short against a farm's patience.
 	LeaseTTL time.Duration
@@ -65,6 +69,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Cloud == nil {
 		o.Cloud = &aws.Clients{}
+	}
+	if o.OpenPublisher == nil {
+		o.OpenPublisher = publishers.Open
 	}
 	if o.LeaseTTL == 0 {
 		o.LeaseTTL = 10 * time.Second

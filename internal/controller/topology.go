@@ -39,12 +39,19 @@ func (k *keeper) writeTopology(ctx context.Context, s *sight) error {
 	if k.names != nil {
 		k.names.publish(topology, s.dns)
 	}
-	return nil
+	return k.publishNames(ctx, s, topology)
 }
 
 // topology is made of running instances; those that drain, fail or boot are not in it.
 func (s *sight) topology(farm string) state.Topology {
 	t := state.Topology{Farm: farm, Zone: s.farm.Spec.Zone, Roles: map[string]state.RoleTopology{}}
+	if state.NamesOf(s.farm.Spec) == state.NamesSelf {
+		for _, d := range s.dns {
+			if !d.Elsewhere() {
+				t.Names = append(t.Names, d)
+			}
+		}
+	}
 	for name, r := range s.roles {
 		if r.revision == 0 {
 			continue
