@@ -1,0 +1,158 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
+)
+
+// complaint is what an error code of EC2 or ELB means. Codes are those of
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+type complaint struct {
+	codes  []string // a trailing "*" stands for any ending
+	class  error
+	advice string
+}
+
+var complaints = sync.OnceValue(func() []complaint {
+	return []complaint{
+		{[]string{"VcpuLimitExceeded", "InstanceLimitExceeded"}, platform.ErrCapacity, "the account's quota of running On-Demand vCPUs is used up: lower max, or ask for more at Service Quotas, Amazon EC2, \"Running On-Demand ... instances\""},
+		{[]string{"MaxSpotInstanceCountExceeded", "SpotInstanceCountLimitExceeded"}, platform.ErrCapacity, "the account's quota of Spot vCPUs is used up: lower aws.spot, or ask for more at Service Quotas, Amazon EC2, \"All ... Spot Instance Requests\""},
+		{[]string{"VolumeLimitExceeded", "MaxIOPSLimitExceeded", "MaxStorageLimitExceeded"}, platform.ErrCapacity, "the account's quota of EBS storage is used up: ask for more at Service Quotas, Amazon EBS"},
+		{[]string{"AddressLimitExceeded"}, platform.ErrCapacity, "the account's quota of Elastic IP addresses is used up (5 by default): release some, or ask for more at Service Quotas, Amazon EC2, \"EC2-VPC Elastic IPs\""},
+		{[]string{"SnapshotLimitExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded", "NetworkInterfaceLimitExceeded", "ResourceLimitExceeded", "*LimitExceeded"}, platform.ErrCapacity, "a quota of the account is used up: Service Quotas names it and takes requests for more"},
+		{[]string{"InsufficientFreeAddressesInSubnet"}, platform.ErrCapacity, "a subnet has no free address: add one to aws.subnet_ids"},
+		{[]string{"TooManyTargets", "TooManyRegistrationsForTargetId"}, platform.ErrCapacity, "a quota of the load balancer is used up: ask for more at Service Quotas, Elastic Load Balancing"},
+		{[]string{"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity", "UnfulfillableCapacity", "InsufficientVolumeCapacity", "SpotMaxPriceTooLow"}, platform.ErrCapacity, "EC2 has none to give just now: name further instance types or subnets in other zones"},
+
+		{[]string{"InvalidAMIID.*", "InvalidAMI.*"}, platform.ErrInvalid, "check aws.ami (or the role's image): it must exist in this region and be yours, public or shared with this account"},
+		{[]string{"InvalidSubnetID.*", "InvalidSubnet*"}, platform.ErrInvalid, "check aws.subnet_ids: each must be a subnet of this account in this region"},
+		{[]string{"InvalidGroup.*", "InvalidGroupId.*", "InvalidSecurityGroupID.*", "InvalidSecurityGroup.*"}, platform.ErrInvalid, "check aws.security_group_ids: each must be a group of the subnets' VPC"},
+		{[]string{"InvalidKeyPair.*"}, platform.ErrInvalid, "check aws.key_name: the key pair must exist in this region"},
+		{[]string{"InvalidInstanceType*"}, platform.ErrInvalid, "check aws.instance_types"},
+		{[]string{"TargetGroupNotFound"}, platform.ErrInvalid, "check aws.target_group_arns"},
+		{[]string{"InvalidTarget"}, platform.ErrInvalid, "check aws.target_group_arns: the group must be of the instances' VPC, for targets by instance or by IP address"},
+		{[]string{"OptInRequired", "PendingVerification", "Blocked"}, platform.ErrInvalid, "the account must accept the image's terms in AWS Marketplace, or be verified by AWS, first"},
+		{[]string{"InvalidKMSKey.*", "KMSKey*", "InvalidKmsKey*"}, platform.ErrInvalid, "check volume.kms_key: the key must be enabled, and its policy must let this account's EBS use it"},
+
+		{[]string{"RequestLimitExceeded", "Throttling*", "ThrottledException", "RequestThrottled*", "TooManyRequests*", "EC2ThrottledException"}, platform.ErrUnavailable, "AWS asks to slow down; it is asked again later"},
+		{[]string{"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable", "ServerInternal", "RequestTimeout*", "RequestResourceCountExceeded"}, platform.ErrUnavailable, "AWS has a fault of its own; it is asked again later"},
+		{[]string{"AuthFailure", "ExpiredToken*", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestExpired", "MissingAuthenticationToken", "IncompleteSignature"}, platform.ErrUnavailable, "AWS does not accept the credentials: check them, their account and region, and this machine's clock (`aws sts get-caller-identity`)"},
+	}
+})
+
+// explain wraps an error of the SDK with what was being done, its class and a way out. nil stays nil.
+func explain(err error, doing string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, platform.ErrUnavailable) || errors.Is(err, platform.ErrCapacity) || errors.Is(err, platform.ErrInvalid):
+		return fmt.Errorf("%s: %w", doing, err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return explainCode(api.ErrorCode(), api.ErrorMessage(), doing, status(err))
+	}
+	var network net.Error
+	var unsent *smithyhttp.RequestSendError
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) || errors.As(err, &unsent) || errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("%s: AWS did not answer: %w: %w", doing, err, platform.ErrUnavailable)
+	}
+	if text := err.Error(); strings.Contains(text, "credentials") || strings.Contains(text, "get identity") {
+		return fmt.Errorf("%s: no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where an instance profile gives them: %w: %w", doing, err, platform.ErrUnavailable)
+	}
+	if s := status(err); s >= 500 {
+		return fmt.Errorf("%s: %w: %w", doing, err, platform.ErrUnavailable)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// explainCode is explain for a code and a message, as CreateFleet returns them within an answer.
+func explainCode(code, message, doing string, httpStatus int) error {
+	said := fmt.Errorf("%s: %s", code, strings.TrimSuffix(message, "."))
+	if isDenied(code) {
+		what := "an action"
+		if action := deniedAction(message); action != "" {
+			what = action
+		}
+		return fmt.Errorf("%s: the credentials lack the permission %s: add it to their policy (`farmhand iam-policy` prints what is needed): %w: %w", doing, what, said, platform.ErrInvalid)
+	}
+	lower := strings.ToLower(message)
+	if strings.Contains(lower, "iaminstanceprofile") || strings.Contains(lower, "iam instance profile") {
+		return fmt.Errorf("%s: %w: check aws.instance_profile: the profile must exist, and a new one takes some seconds to be known: %w", doing, said, platform.ErrInvalid)
+	}
+	if strings.Contains(lower, "architecture") {
+		return fmt.Errorf("%s: %w: aws.ami and aws.instance_types are made for different processors: %w", doing, said, platform.ErrInvalid)
+	}
+	for _, c := range complaints() {
+		if slices.ContainsFunc(c.codes, func(pattern string) bool { return matches(pattern, code) }) {
+			return fmt.Errorf("%s: %w: %s: %w", doing, said, c.advice, c.class)
+		}
+	}
+	switch {
+	case httpStatus >= 500 || httpStatus == 429:
+		return fmt.Errorf("%s: %w: %w", doing, said, platform.ErrUnavailable)
+	case strings.HasPrefix(code, "Invalid") || strings.HasPrefix(code, "Missing") || code == "Unsupported" || code == "UnsupportedOperation" || code == "ValidationError":
+		return fmt.Errorf("%s: %w: %w", doing, said, platform.ErrInvalid)
+	}
+	return fmt.Errorf("%s: %w", doing, said)
+}
+
+func matches(pattern, code string) bool {
+	if tail, ok := strings.CutPrefix(pattern, "*"); ok {
+		return strings.HasSuffix(code, tail) && code != "RequestLimitExceeded"
+	}
+	if head, ok := strings.CutSuffix(pattern, "*"); ok {
+		return strings.HasPrefix(code, head)
+	}
+	return pattern == code
+}
+
+func isDenied(code string) bool {
+	return code == "UnauthorizedOperation" || strings.HasPrefix(code, "AccessDenied")
+}
+
+var performed = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`perform:? ([a-z0-9-]+:[A-Za-z]+)`) })
+
+// deniedAction finds the action in "... is not authorized to perform: ec2:RunInstances on resource ...".
+func deniedAction(message string) string {
+	if m := performed().FindStringSubmatch(message); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// code is the service's name for an error; "" where it did not answer.
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+func status(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
+
+// isUnknown tells that the resource does not exist (any more), whatever its kind.
+func isUnknown(err error) bool {
+	c := code(err)
+	return strings.HasSuffix(c, ".NotFound") || strings.HasSuffix(c, ".Malformed") || strings.HasSuffix(c, "NotFoundException")
+}
