@@ -316,6 +316,9 @@ func (d *database) stays(m *member) bool {
 		return false
 	}
 	if m.Name() != d.db.Primary {
+		if d.db.Suspect != nil {
+			return true // it is a witness
+		}
 		return m.old && m.standing == serving && !d.settled()
 	}
 	switch {

@@ -122,6 +122,9 @@ func (d *database) drainAll() {
 		d.refuse(why)
 		return
 	}
+	if former := slices.IndexFunc(ready, func(m *member) bool { return m.Name() == f.From }); former >= 0 && f.Wish == "" && !f.Forced && d.restricted() != "" {
+		ready = ready[former : former+1] // it is back, and nobody else may
+	}
 	chosen := d.chooseOf(ready)
 	text := fmt.Sprintf("%s is promoted", chosen.Name())
 	if at := positionOf(chosen); at != "" {
@@ -202,11 +205,15 @@ func (d *database) uncovered(ready []*member) string {
 // refuse stops before a promotion that might lose what was acknowledged. It goes on by itself when who is missing is back.
 func (d *database) refuse(why string) {
 	f := d.db.Failover
-	text := fmt.Sprintf("no server is promoted: %s. It goes on by itself when %s is back with its data; %s goes on without", why, d.missingOnes(), d.command(" --force"))
+	way := d.command(" --force")
+	if f.Wish == "" && d.restricted() != "" {
+		way = d.command("")
+	}
+	text := fmt.Sprintf("no server is promoted: %s. It goes on by itself when %s is back with its data; %s goes on without", why, d.missingOnes(), way)
 	if f.Step != state.StepRefused {
 		d.enter(state.StepRefused, failure, text)
 	}
-	d.hold("database:refused", failure, text, nil)
+	d.account.Clamps = append(d.account.Clamps, text)
 }
 
 func (d *database) missingOnes() string {
@@ -239,7 +246,7 @@ func (d *database) waitForData(slow []*member) {
 		if f.Step != state.StepRefused {
 			d.enter(state.StepRefused, failure, text)
 		}
-		d.hold("database:refused", failure, text, nil)
+		d.account.Clamps = append(d.account.Clamps, text)
 		return
 	}
 	if f.Step == state.StepDrain && d.since(f.Since) > stragglers || f.Step == state.StepRefused {

@@ -47,7 +47,7 @@ func (d *database) watch() {
 	}
 	var reachable, lost []*member
 	for _, o := range others {
-		if r := o.report(); r != nil && d.fresh(o) && d.db.Orders[o.Name()].Office == state.OfficeReplica {
+		if r := o.report(); r != nil && d.fresh(o) && o.Phase == state.Running && d.db.Orders[o.Name()].Office == state.OfficeReplica {
 			reachable = append(reachable, o)
 			if r.Lost {
 				lost = append(lost, o)
