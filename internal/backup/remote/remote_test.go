@@ -1,0 +1,68 @@
+package remote_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup/backuptest"
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup/remote"
+)
+
+func over(t *testing.T, target backup.Target) *remote.Client {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { remote.Serve(w, r, target) }))
+	t.Cleanup(s.Close)
+	return &remote.Client{HTTP: s.Client(), Request: func(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, method, s.URL+path, body)
+	}}
+}
+
+func dir(t *testing.T) backup.Target {
+	d, err := backup.OpenDir(filepath.Join(t.TempDir(), "backups"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestRemote(t *testing.T) {
+	backuptest.Run(t, func(t *testing.T) backup.Target { return over(t, dir(t)) })
+}
+
+// TestScoped: an instance reaches its own role's place, and reads another's only if it was told to.
+func TestScoped(t *testing.T) {
+	all := dir(t)
+	for _, name := range []string{"shop/mysql/a", "shop/other/a", "shop/third/a"} {
+		if _, err := all.Put(t.Context(), name, strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := over(t, backup.Scoped(all, "shop/mysql/", "shop/other/"))
+	for name, want := range map[string][2]error{
+		"shop/mysql/a":          {nil, nil},
+		"shop/other/a":          {nil, backup.ErrDenied},
+		"shop/third/a":          {backup.ErrDenied, backup.ErrDenied},
+		"shop/mysql2/a":         {backup.ErrDenied, backup.ErrDenied},
+		"shop/mysql/../third/a": {errors.New("any"), errors.New("any")},
+	} {
+		r, err := c.Get(t.Context(), name)
+		if err == nil {
+			r.Close()
+		}
+		_, put := c.Put(t.Context(), name, strings.NewReader("y"))
+		for i, got := range []error{err, put} {
+			if (got == nil) != (want[i] == nil) || errors.Is(want[i], backup.ErrDenied) && !errors.Is(got, backup.ErrDenied) {
+				t.Errorf("%s: %v, want %v", name, got, want[i])
+			}
+		}
+	}
+	if _, err := c.List(t.Context(), "shop/"); !errors.Is(err, backup.ErrDenied) {
+		t.Errorf("List: %v", err)
+	}
+}
