@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	// changed tells that Serving(), Boot.Failed or what decides about a database's primary is not what it was in the
 	// former report of the same holder, or that this server sees the holder's first.
 	OnReport func(r state.Report, changed bool)
+	// Backups opens what an instance may use of where its role's backups lie; nil: there is none. ErrDenied.
+	Backups func(ctx context.Context, instance string) (backup.Target, error)
 	// Log is told of refused requests, never of tokens; nil: silent.
 	Log *slog.Logger
 }
@@ -80,6 +83,9 @@ func NewServer(s store.Store, b store.Blobs, farm string, opts Options) *Server 
 	v.mux.HandleFunc("POST /v1/delete", handle(v, v.delete))
 	v.mux.HandleFunc("POST /v1/watch", handle(v, v.watch))
 	v.mux.HandleFunc("GET /v1/blob/{name}", v.blob)
+	if opts.Backups != nil {
+		v.mux.HandleFunc("/v1/backups/", v.backups)
+	}
 	return v
 }
 
