@@ -259,13 +259,14 @@ func (k *keeper) namesOwner(ctx context.Context, p *publishing) (string, error) 
 	return p.owner, nil
 }
 
-// forgetNameSecret removes the secret of a record whose name is withdrawn, unless it is declared anew.
+// forgetNameSecret removes the secret of a record whose name is withdrawn, unless the record has one still.
 func (k *keeper) forgetNameSecret(ctx context.Context, record string) {
 	e, err := k.store.Get(ctx, state.DNSSecretKey(k.farm, record))
 	if err != nil {
 		return
 	}
-	if _, err := k.store.Get(ctx, state.DNSKey(k.farm, record)); !errors.Is(err, store.ErrNotFound) {
+	d, _, err := store.GetJSON[spec.DNSRecord](ctx, k.store, state.DNSKey(k.farm, record))
+	if err != nil && !errors.Is(err, store.ErrNotFound) || err == nil && d.SecretVersion() != 0 {
 		return
 	}
 	if err := k.store.Delete(ctx, e.Key, store.If(store.At(e.Revision))); err != nil {
