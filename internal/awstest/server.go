@@ -9,7 +9,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/autoscaling"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/iam"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/route53"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/wire"
 )
 
@@ -41,6 +45,11 @@ type Server struct {
 
 	// EC2 is where instances crash and capacity ends.
 	EC2 *ec2.Service
+	// ELB is where targets' health is set, and the others where tests look at what was made.
+	ELB         *elb.Service
+	AutoScaling *autoscaling.Service
+	Route53     *route53.Service
+	IAM         *iam.Service
 
 	world    *wire.World
 	services map[string]wire.Service // by the name in a credential scope

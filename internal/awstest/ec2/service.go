@@ -16,6 +16,8 @@ type Options struct {
 	Backing                        Backing
 	// Profile finds an instance profile by name or ARN, once EC2 may know of it.
 	Profile func(nameOrARN string) (name, arn string, ok bool)
+	// Role names the role in an instance profile, for instances' metadata.
+	Role func(profile string) string
 }
 
 // Service is EC2. Every map is guarded by the world's lock.
