@@ -45,12 +45,18 @@ func (d *database) countAckers() {
 	for name, o := range acking {
 		a, known := ackers[name]
 		switch {
-		case !known:
-			a = state.DatabaseAcker{Floor: r.Position}
+		case !known || !a.Counted && a.Token != o.Token:
+			a = state.DatabaseAcker{Token: o.Token, Floor: r.Position}
+		case a.Token != o.Token: // restarted: what it had received and not applied is thrown away then, and sent anew
+			if a.Floor == "" {
+				a.Floor = r.Position
+			}
+			if received(o, a.Floor) {
+				a = state.DatabaseAcker{Token: o.Token, Counted: true}
+			}
 		case a.Counted:
 			a.Stopped, a.Floor = nothing, ""
 		}
-		a.Token = o.Token
 		if !a.Counted && received(o, a.Floor) {
 			a.Counted, a.Floor = true, ""
 		}

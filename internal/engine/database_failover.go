@@ -168,7 +168,8 @@ func (d *database) candidates() (ready, slow []*member) {
 
 // uncovered says why none of the ready may be promoted, empty if one may. What was acknowledged is on the old primary, and
 // on one replica at least of those that acknowledged at the end. So all of these must be here, for any of them may be the
-// only one (Vitess calls it revocation); or the old primary itself, come back with its data.
+// only one (Vitess calls it revocation), and not restarted since, for a server that starts throws away what it received
+// and did not apply (relay_log_recovery); or the old primary itself, come back with its data.
 func (d *database) uncovered(ready []*member) string {
 	f := d.db.Failover
 	if f.Forced || slices.ContainsFunc(ready, func(m *member) bool { return m.Name() == f.From }) {
@@ -188,7 +189,7 @@ func (d *database) uncovered(ready []*member) string {
 			continue
 		}
 		counted++
-		if !slices.ContainsFunc(ready, func(m *member) bool { return m.Name() == name }) {
+		if !slices.ContainsFunc(ready, func(m *member) bool { return m.Name() == name && m.Token == a.Token }) {
 			missing = append(missing, name)
 		}
 	}
@@ -197,6 +198,9 @@ func (d *database) uncovered(ready []*member) string {
 	case counted == 0:
 		return fmt.Sprintf("no replica acknowledged the last writes of %s: they may be on its data alone", f.From)
 	case len(missing) > 0:
+		if m := d.named(missing[0]); m != nil && m.Token != d.db.Ackers[missing[0]].Token {
+			return fmt.Sprintf("%s acknowledged writes at the end and was restarted since: what it had received and not applied is gone", missing[0])
+		}
 		return fmt.Sprintf("%s acknowledged writes at the end and cannot be reached: the last ones may be there alone", missing[0])
 	}
 	return ""

@@ -139,7 +139,7 @@ func (w *world) liveDatabases() {
 func (w *world) liveAgent(r *roleWorld, m *machineWorld) {
 	db, v := &m.db, r.volumeOf(m)
 	if !m.mute && !db.cut {
-		db.heard, db.told = w.now, r.servers.record
+		db.heard, db.told = m.report.At, r.servers.record // its lease counts from its last report that was taken
 	}
 	if db.told == nil {
 		return
