@@ -30,6 +30,9 @@ func (k *keeper) endCall(s *sight, d engine.Decision) func() {
 	if r := s.roles[d.Role]; r != nil && r.stateful() {
 		grace = statefulEndGrace
 	}
+	if d.Kind == "fence" {
+		grace = 0 // it may be writing; what it was told to keep is on its volume
+	}
 	for _, m := range s.machines {
 		if m.ID == machine && m.Status != platform.Up && m.Status != platform.Pending {
 			grace = 0

@@ -72,10 +72,12 @@ type keeper struct {
 	kept       time.Time         // when the platform's stock was last seen to
 	balanced   map[string]bool   // target groups that were handed to the platform
 	tickEvery  time.Duration
-	specSeen   string    // digest of the declaration that the last tick saw
-	ticked     time.Time // when the last tick began
-	asking     asking
-	listening  time.Time // since when agents can report without a break; see engine.View
+	// failingOver: a database's primary is in doubt or is being replaced.
+	failingOver bool
+	specSeen    string    // digest of the declaration that the last tick saw
+	ticked      time.Time // when the last tick began
+	asking      asking
+	listening   time.Time // since when agents can report without a break; see engine.View
 
 	history history // stays from run to run
 }

@@ -16,6 +16,7 @@ func (s *sight) measured(p spec.Policy, instances map[string][]engine.Instance) 
 	in := metric.Input{Now: s.now, Policy: p, Instances: instances[p.Role]}
 	if r := s.roles[p.Role]; r != nil {
 		in.Boots = r.memory.Boots
+		in.Instances = r.measuredOf(in.Instances)
 	}
 	if p.Metric != nil {
 		switch p.Metric.Origin() {

@@ -96,7 +96,11 @@ func (k *keeper) loop(ctx context.Context) error {
 				if !open {
 					reports = nil
 				} else if readReports == nil {
-					readReports = time.After(reportsApart - time.Since(lastRead))
+					apart := reportsApart
+					if k.failingOver {
+						apart = tickApart // a step follows on a report
+					}
+					readReports = time.After(apart - time.Since(lastRead))
 				}
 			case <-readReports:
 				readReports, lastRead = nil, time.Now()
@@ -157,6 +161,12 @@ func (k *keeper) tick(ctx context.Context) error {
 	}
 	view := seen.view()
 	outcome := k.opts.Decide(view)
+	// Before the memory: a record that was changed meanwhile ends the tick as if it had not been.
+	if err := k.writeDatabases(ctx, seen, outcome.Databases); errors.Is(err, errDatabaseChanged) {
+		return nil
+	} else if err != nil {
+		return err
+	}
 	if err := k.remember(ctx, seen, outcome.Memory); err != nil {
 		return err
 	}

@@ -56,13 +56,13 @@ func (s *sight) topology(farm string) state.Topology {
 		if r.revision == 0 {
 			continue
 		}
-		of := state.RoleTopology{Behavior: r.Spec.Behavior, Instances: []state.Member{}, Settings: r.Spec.Settings}
+		of := state.RoleTopology{Behavior: r.Spec.Behavior, Instances: []state.Member{}, Settings: r.Spec.Settings, Term: r.term()}
 		if r.Spec.HealthCheck.HTTP != nil {
 			of.HealthPath = r.Spec.HealthCheck.HTTP.Path
 		}
 		for _, rec := range s.records {
 			if rec.Role == name && rec.Phase == state.Running && (rec.report == nil || rec.report.Rebooting.IsZero()) {
-				of.Instances = append(of.Instances, state.Member{Name: rec.Name(), Index: rec.Index, Address: rec.Address, Primary: rec.Primary})
+				of.Instances = append(of.Instances, r.member(state.Member{Name: rec.Name(), Index: rec.Index, Address: rec.Address, Primary: rec.Primary}, rec))
 			}
 		}
 		slices.SortFunc(of.Instances, func(a, b state.Member) int { return cmp.Compare(a.Index, b.Index) })
@@ -75,6 +75,12 @@ func (s *sight) topology(farm string) state.Topology {
 // as long as a former primary's record stands, it may still be taking writes, and there are never two.
 func (k *keeper) choosePrimaries(ctx context.Context, s *sight) error {
 	for name, r := range s.roles {
+		if r.traits.Replicated {
+			if err := k.markPrimary(ctx, s, name, r); err != nil {
+				return err
+			}
+			continue
+		}
 		if !r.traits.Stateful {
 			continue
 		}

@@ -55,6 +55,9 @@ type roleSight struct {
 	memory     state.Memory
 	memoryRev  store.Revision
 	manual     *state.Manual
+	// database is what was decided of a replicated role's servers, nil for nothing yet.
+	database    *state.Database
+	databaseRev store.Revision
 }
 
 type recordSight struct {
@@ -193,6 +196,9 @@ func (k *keeper) observeRecords(ctx context.Context, s *sight) error {
 			r.memory, r.memoryRev = m.Value, m.Revision
 		}
 	}
+	if err := k.observeDatabases(ctx, s); err != nil {
+		return err
+	}
 	byHand, err := store.ListJSON[state.Manual](ctx, k.store, state.ManualPrefix(k.farm))
 	if err != nil {
 		return fmt.Errorf("reading the numbers set by hand: %w", err)
@@ -270,7 +276,7 @@ func (s *sight) view() engine.View {
 		}
 		of := instances[r.Spec.Name]
 		slices.SortFunc(of, func(a, b engine.Instance) int { return cmp.Compare(a.Index, b.Index) })
-		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory, Manual: r.manual}
+		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory, Replicated: r.traits.Replicated, Database: r.database, Manual: r.manual}
 		for _, p := range r.policies {
 			role.Policies = append(role.Policies, s.measured(p, instances))
 		}
@@ -328,7 +334,7 @@ func (k *keeper) reportDigest(ctx context.Context) (string, error) {
 	}
 	var b strings.Builder
 	for _, r := range reports {
-		fmt.Fprintf(&b, "%s %s %t %q %q\n", r.Key, r.Value.Token, r.Value.Serving(), r.Value.Boot.Failed, r.Value.ApplyError)
+		fmt.Fprintf(&b, "%s %s %t %q %q %s\n", r.Key, r.Value.Token, r.Value.Serving(), r.Value.Boot.Failed, r.Value.ApplyError, databaseDigest(r.Value.Database))
 	}
 	return b.String(), nil
 }
