@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -79,10 +80,14 @@ func (p *AWS) isWarm(ctx context.Context, id string) bool {
 
 // endStock ends machines that nobody knows of but the stock.
 func (p *AWS) endStock(ctx context.Context, ids []string, s *sight) error {
-	if err := p.terminateTogether(ctx, ids); err != nil {
+	unknown, err := p.terminateTogether(ctx, ids)
+	if err != nil {
 		return err
 	}
 	for _, id := range ids {
+		if slices.Contains(unknown, id) {
+			continue // of just now; the next tick ends it
+		}
 		key := s.keys[id]
 		key.Ended = p.now().UTC()
 		if err := p.setKey(ctx, id, key); err != nil {

@@ -41,7 +41,7 @@ func (p *AWS) Terminate(ctx context.Context, id string, _ time.Duration) error {
 		}
 	}
 	if !h.gone() {
-		if err := p.ending.add(ctx, id); err != nil {
+		if err := p.endOne(ctx, h); err != nil {
 			return fmt.Errorf("ending machine %s: %w", id, err)
 		}
 	}
@@ -56,46 +56,74 @@ func (p *AWS) Terminate(ctx context.Context, id string, _ time.Duration) error {
 	return p.setKey(ctx, id, key)
 }
 
-// terminateTogether ends machines by one call. Where EC2 does not know one of them it ends none: those are left out, and the call
-// is made again.
-func (p *AWS) terminateTogether(ctx context.Context, ids []string) error {
+// A machine that EC2 does not know though it was just launched is asked for again, knownTries times; then it is left to the caller.
+const (
+	knownTries = 20
+	knownEvery = 500 * time.Millisecond
+)
+
+// endOne ends a machine together with others.
+func (p *AWS) endOne(ctx context.Context, h host) error {
+	for range knownTries {
+		unknown, err := p.ending.add(ctx, h.id)
+		if err != nil || !unknown || p.now().Sub(h.launched) > unlisted {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), platform.ErrUnavailable)
+		case <-time.After(knownEvery):
+		}
+	}
+	return fmt.Errorf("it was just launched, and EC2 does not know it yet: %w", platform.ErrUnavailable)
+}
+
+// terminateTogether ends machines by one call, and returns those that EC2 does not know. Where it does not know one of them it ends
+// none: those are left out, and the call is made again.
+func (p *AWS) terminateTogether(ctx context.Context, ids []string) (unknown []string, err error) {
 	c, err := p.compute(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for len(ids) > 0 {
 		_, err := c.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: ids})
 		if err == nil {
-			return nil
+			return unknown, nil
 		}
 		if !isUnknown(err) {
-			return explain(err, "ending machines")
+			return unknown, explain(err, "ending machines")
 		}
 		// "The instance IDs 'i-1, i-2' do not exist"
 		left := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return strings.Contains(err.Error(), id) })
 		if len(left) == len(ids) {
-			return explain(err, "ending machines")
+			return unknown, explain(err, "ending machines")
+		}
+		for _, id := range ids {
+			if !slices.Contains(left, id) {
+				unknown = append(unknown, id)
+			}
 		}
 		ids = left
 	}
-	return nil
+	return unknown, nil
 }
 
 // ending gathers machines that are to be ended. Safe for concurrent use.
 type ending struct {
-	end  func(ctx context.Context, ids []string) error
+	end  func(ctx context.Context, ids []string) (unknown []string, err error)
 	mu   sync.Mutex
 	next *lot
 }
 
 // lot is one call's machines.
 type lot struct {
-	ids  []string
-	done chan struct{}
-	err  error
+	ids     []string
+	done    chan struct{}
+	unknown []string
+	err     error
 }
 
-func (e *ending) add(ctx context.Context, id string) error {
+func (e *ending) add(ctx context.Context, id string) (unknown bool, err error) {
 	e.mu.Lock()
 	l := e.next
 	if l == nil {
@@ -110,9 +138,9 @@ func (e *ending) add(ctx context.Context, id string) error {
 	e.mu.Unlock()
 	select {
 	case <-l.done:
-		return l.err
+		return slices.Contains(l.unknown, id), l.err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ctx.Err(), platform.ErrUnavailable)
+		return false, fmt.Errorf("%w: %w", ctx.Err(), platform.ErrUnavailable)
 	}
 }
 
@@ -126,6 +154,6 @@ func (e *ending) send(l *lot) {
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	l.err = e.end(ctx, ids)
+	l.unknown, l.err = e.end(ctx, ids)
 	close(l.done)
 }

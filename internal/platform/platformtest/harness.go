@@ -14,12 +14,15 @@ type Harness struct {
 	// Open makes a platform value for the farm, not yet opened: each call is like another process. The harness sees
 	// to it that farms have subnets that do not overlap. Closing and cleaning up is the suite's.
 	Open func(t *testing.T, farm string) platform.Platform
-	// Address is a fixed address for the n-th machine of a farm, from 0.
+	// Address is a fixed address for the n-th machine of a farm, from 0; "" where the platform chooses.
 	Address func(farm string, n int) string
 	// Image is one to launch from, and MissingImage one that does not exist.
 	Image, MissingImage string
 	// Kill ends a machine as a crash would, behind the platform's back.
 	Kill func(t *testing.T, farm string, m platform.Machine)
+
+	// Silent is set where nobody tells the platform of a death: it is seen when machines are next listed.
+	Silent bool
 
 	// Inspect returns everything that the platform tells of a machine to whoever may list it; nil where there is
 	// nothing but List.

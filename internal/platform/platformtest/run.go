@@ -36,6 +36,7 @@ func Run(t *testing.T, h Harness) {
 		{"destroying is idempotent and leaves nothing", destroyLeavesNothing},
 		{"destroying waits for machines to be gone", destroyNeedsNoMachines},
 		{"another process adopts what there is", anotherProcessAdopts},
+		{"a batch is launched as its members are", batchLaunches},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(newSuite(t, h)) })
 	}
@@ -73,7 +74,9 @@ func (s *suite) open(farm string) platform.Platform {
 		ctx := context.WithoutCancel(s.ctx)
 		machines, err := p.List(ctx)
 		for _, m := range machines {
-			err = errors.Join(err, p.Terminate(ctx, m.ID, 0))
+			if m.Status != platform.Ending {
+				err = errors.Join(err, p.Terminate(ctx, m.ID, 0))
+			}
 		}
 		volumes, listErr := p.ListVolumes(ctx)
 		err = errors.Join(err, listErr)
@@ -140,6 +143,22 @@ func (s *suite) becomes(p platform.Platform, id string, want platform.Status) pl
 		return m.Status == want, fmt.Sprintf("%+v", m)
 	})
 	return m
+}
+
+// gone waits until a machine that was ended is no more listed; until then it is listed as ending.
+func (s *suite) gone(p platform.Platform, id string) {
+	s.Helper()
+	eventually(s.T, fmt.Sprintf("machine %s is gone", id), func() (bool, string) {
+		for _, m := range s.list(p) {
+			if m.ID == id {
+				if m.Status != platform.Ending {
+					s.Fatalf("it was ended, and is %+v", m)
+				}
+				return false, fmt.Sprintf("%+v", m)
+			}
+		}
+		return true, ""
+	})
 }
 
 func (s *suite) terminate(p platform.Platform, id string, grace time.Duration) {
