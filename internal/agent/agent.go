@@ -18,9 +18,11 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/load"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/measure"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/process"
@@ -50,6 +52,13 @@ type Options struct {
 	Version string
 	// Bootstrap is the path of the bootstrap file; empty for platform.BootstrapPath.
 	Bootstrap string
+	// Store is the address of the farm's store (see package stores) and Farm the farm, on a machine that finds out by the
+	// store which instance it is; Bootstrap and Connect are not used then.
+	Store, Farm string
+	// Machine is that machine; nil for the EC2 instance that this runs on. Open opens Store; nil for stores.Open with the
+	// instance's credentials.
+	Machine Machine
+	Open    func(ctx context.Context, address string) (Farm, error)
 	// Connect opens the store; nil for the gateway that the bootstrap file names.
 	Connect func(platform.Bootstrap) Farm
 	// Root prefixes every file written; empty for "/".
@@ -70,6 +79,9 @@ func (o Options) withDefaults() Options {
 	if o.Connect == nil {
 		o.Connect = func(b platform.Bootstrap) Farm { return gateway.NewClient(b.Gateway, b.Farm, b.Instance, b.Secret) }
 	}
+	if o.Store != "" && o.Machine == nil {
+		o.Machine = ec2.New()
+	}
 	if o.Root == "" {
 		o.Root = "/"
 	}
@@ -85,6 +97,10 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
+	if o.Open == nil {
+		log := o.Log
+		o.Open = func(ctx context.Context, address string) (Farm, error) { return openStore(ctx, address, log) }
+	}
 	return o
 }
 
@@ -92,10 +108,13 @@ func (o Options) withDefaults() Options {
 // it does not know its farm. Whatever else fails is reported, and the agent stays.
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
-	limitMemory()
-	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if o.Store != "" {
+		return runOnMachine(ctx, o)
+	}
+	limitMemory()
+	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
 
 	boot, err := readBootstrap(o.Bootstrap)
 	if err != nil {
@@ -130,31 +149,37 @@ func readBootstrap(path string) (platform.Bootstrap, error) {
 // agent is the state of one life.
 type agent struct {
 	Options
-	boot  platform.Bootstrap
-	farm  Farm
-	table *process.Table
-	out   io.Writer      // Output and lines
-	lines *process.Lines // last printed
-	names *resolver.Resolver
-	load  *load.Sampler // nil if the machine cannot be measured
-	asked *measure.Set  // what policies ask for besides
+	boot platform.Bootstrap
+	farm Farm
+	// machine is nil where the maker told who the instance is; volume is the id of its data volume, to be mounted.
+	machine Machine
+	volume  string
+	table   *process.Table
+	out     io.Writer      // Output and lines
+	lines   *process.Lines // last printed
+	names   *resolver.Resolver
+	load    *load.Sampler // nil if the machine cannot be measured
+	asked   *measure.Set  // what policies ask for besides
 
 	// Of the goroutine of run.
 	traits     behavior.Traits
 	runner     behavior.Runner
 	releaseDir string
 
-	wake   chan struct{} // a report is due at once
-	rehook chan struct{} // another shutdown hook is declared
-	mu     sync.Mutex
-	told   told // what the next report says
+	database atomic.Pointer[behavior.DatabaseReporter] // nil: no database's instance
+
+	wake    chan struct{} // a report is due at once
+	reached chan struct{} // reports get through again
+	rehook  chan struct{} // another shutdown hook is declared
+	mu      sync.Mutex
+	told    told // what the next report says
 }
 
 func newAgent(o Options, boot platform.Bootstrap, farm Farm) *agent {
 	a := &agent{Options: o, boot: boot, farm: farm, lines: process.NewLines(bootLines)}
 	a.out = io.MultiWriter(&oneAtATime{w: o.Output}, a.lines)
 	a.table = process.NewTable(a.out)
-	a.wake, a.rehook = make(chan struct{}, 1), make(chan struct{}, 1)
+	a.wake, a.rehook, a.reached = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	sources, err := load.Here(inContainer())
 	if err != nil {
 		o.Log.Warn("no load will be reported", "error", err)
@@ -211,6 +236,7 @@ func (a *agent) run(ctx context.Context) {
 		go a.watchShutdownHook(ctx)
 		a.keepUp(ctx, f, in)
 	}
+	a.sayRebooting()
 	a.stop()
 	stopReporting()
 	<-done

@@ -52,6 +52,9 @@ func (a *agent) bootUp(ctx context.Context, as state.Assignment, f *follower) (b
 	}
 	a.traits = b.Traits()
 
+	if err := a.mountVolume(ctx, as); err != nil {
+		return none, err
+	}
 	a.step("resolver")
 	if err := a.startResolver(ctx, as); err != nil {
 		return none, err
@@ -86,6 +89,7 @@ func (a *agent) bootUp(ctx context.Context, as state.Assignment, f *follower) (b
 			return b.Traits(), true
 		},
 	})
+	a.attachDatabase(ctx, as)
 	if err := guarded("setting up", func() error { return a.runner.Setup(ctx, in.Input, a.step) }); err != nil {
 		return none, err
 	}

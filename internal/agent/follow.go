@@ -103,6 +103,15 @@ func (f *follower) read(ctx context.Context) (reading, error) {
 	if r.Secret, _, err = get[map[string]string](ctx, f, state.SecretKey(farm, as.Role.Name)); err != nil {
 		return reading{}, err
 	}
+	if f.traits.Replicated {
+		d, revision, err := get[state.Database](ctx, f, state.DatabaseKey(farm, as.Role.Name))
+		if err != nil {
+			return reading{}, err
+		}
+		if revision != 0 {
+			r.Database = &d
+		}
+	}
 	exports, err := f.exports(ctx, as, r.Topology)
 	if err != nil {
 		return reading{}, err

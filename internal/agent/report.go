@@ -23,6 +23,8 @@ type told struct {
 	applyError string
 	hook       hookAnswer
 	env        map[string]string // in force
+	notices    []state.Notice
+	rebooting  time.Time
 }
 
 // tell changes what is reported and has it sent at once.
@@ -107,10 +109,13 @@ func (a *agent) reportNow() state.Report {
 		Applied:    t.revision,
 		ApplyError: t.applyError,
 		Wait:       t.wait(),
+		Notices:    t.notices,
+		Rebooting:  t.rebooting,
 	}
 	if t.assignment.Draining {
 		r.Checks = append(r.Checks, state.Check{Name: "draining", Message: "it is leaving and finishes what it has"})
 	}
+	r.Database = a.databaseReport()
 	if a.load != nil {
 		r.Samples = a.load.Samples()
 		r.Unmeasured = a.asked.Problems()
@@ -144,6 +149,7 @@ func (a *agent) send(ctx context.Context) {
 				a.Log.Warn("reports do not get through; going on", "error", err)
 			} else {
 				a.Log.Info("reports get through again")
+				poke(a.reached)
 			}
 		}
 		select {
@@ -161,6 +167,10 @@ func (a *agent) send(ctx context.Context) {
 func (a *agent) put(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, reportEvery, fmt.Errorf("no answer within %s", spec.Duration(reportEvery)))
 	defer cancel()
-	_, err := store.PutJSON(ctx, a.farm, key, a.reportNow())
+	report, sent := a.reportNow(), time.Now()
+	_, err := store.PutJSON(ctx, a.farm, key, report)
+	if err == nil {
+		a.heard(sent)
+	}
 	return err
 }

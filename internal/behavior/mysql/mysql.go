@@ -1,7 +1,10 @@
-// Package mysql is the database: one MariaDB server whose data is on its index's volume.
+// Package mysql is the database: MariaDB servers of which one is the primary and the others replicate from it by GTID,
+// each with its data on its index's volume.
 //
-// It makes the application's database and user, and comes back with its data on whatever machine takes the index
-// over. It does not replicate. Start at Behavior, then render.go, runner.go and accounts.go.
+// What each is to be, the farm orders (state.Database); a runner carries that out on its own server and reports how it
+// stands. A server is writable only while its order says so and the farm has heard it lately. Start at Behavior, then
+// runner.go, orders.go (what each order means), lease.go (who may write), datadir.go (what is on the volume), report.go
+// and clone_*.go.
 package mysql
 
 import (
@@ -19,6 +22,13 @@ import (
 // taken for one of the role's secret environment variables that stand beside it.
 const passwordKey = "db_password"
 
+// replicaKey is the password that replicas replicate with, and cloneKey what proves that a clone is asked for by one of
+// the role's own.
+const (
+	replicaKey = "replica_password"
+	cloneKey   = "clone_key"
+)
+
 // Behavior is the database.
 type Behavior struct{}
 
@@ -28,17 +38,22 @@ var _ behavior.Behavior = Behavior{}
 func (Behavior) Traits() behavior.Traits {
 	return behavior.Traits{
 		Name:        "mysql",
-		Description: "MariaDB with a database and a user for the application, its data on a volume.",
+		Description: "MariaDB with a database and a user for the application, its data on a volume: one primary and, with max above 1, replicas of it.",
 		Port:        3306,
 		Stateful:    true,
 		VolumePath:  "/var/lib/mysql",
+		Replicated:  true,
+		InPlace:     inPlace,
 		Settings: []behavior.Setting{
 			{Name: "database", Default: "app", Description: "The application's database."},
 			{Name: "user", Default: "app", Description: "The application's user; its password is made up and handed to the roles that use this one."},
-			{Name: "memory_mb", Default: "128", Description: "Memory for the server in MB; most of it becomes InnoDB's buffer pool."},
+			{Name: "memory_mb", Default: "0", Description: "Memory for the server in MB; most of it becomes InnoDB's buffer pool. 0: 128 in a container, and 70 % of what the instance has on a machine of its own."},
 			{Name: "max_connections", Default: "100", Description: "Clients connected at once."},
+			{Name: "failover", Default: "no_loss", Description: "When the primary is lost: no_loss promotes a replica only if no acknowledged write would be lost, and lets writes wait while no replica can acknowledge them; available goes on with the best one there is; manual waits for a person."},
+			{Name: "max_lag_seconds", Default: "10", Description: "A replica that is farther behind is not read from."},
+			{Name: "flap_minutes", Default: "10", Description: "For so long after a failover there is no other one without a person's word."},
 		},
-		Packages: []string{"mariadb-server"},
+		Packages: []string{"mariadb-server", "mariadb-backup"},
 	}
 }
 
@@ -52,7 +67,8 @@ var reserved = []string{"mysql", "information_schema", "performance_schema", "sy
 // Validate implements behavior.Behavior.
 func (b Behavior) Validate(role spec.Role) []spec.Problem {
 	t := b.Traits()
-	problems := t.CheckNames(role)
+	others, problems := checkVariables(role)
+	problems = append(problems, t.CheckNames(others)...)
 	for _, name := range []string{"database", "user"} {
 		problems = append(problems, t.CheckPattern(role, name, identifier,
 			"a name of at most 32 letters, digits and underscores that starts with a letter")...)
@@ -65,24 +81,26 @@ func (b Behavior) Validate(role spec.Role) []spec.Problem {
 		}
 	}
 	// Below 96 MB nothing would be left for the buffer pool; see bufferPoolMB.
-	problems = append(problems, t.CheckInt(role, "memory_mb", 96, 1<<20)...)
-	problems = append(problems, t.CheckInt(role, "max_connections", 5, 10000)...)
-	if role.Max > 1 {
-		problems = append(problems, spec.Problem{
-			Attribute: "max",
-			Summary:   fmt.Sprintf("a mysql role has one server and this one allows %d", role.Max),
-			Advice:    "Set max = 1; two servers would be two databases that know nothing of each other.",
-		})
+	if t.Value(role, "memory_mb") != "0" {
+		problems = append(problems, t.CheckInt(role, "memory_mb", 96, 1<<20)...)
 	}
+	problems = append(problems, t.CheckInt(role, "max_connections", 5, 10000)...)
+	problems = append(problems, t.CheckOneOf(role, "failover", "no_loss", "available", "manual")...)
+	problems = append(problems, t.CheckInt(role, "max_lag_seconds", 1, 86400)...)
+	problems = append(problems, t.CheckInt(role, "flap_minutes", 0, 1440)...)
 	return problems
 }
 
 // Exports are DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD. DB_HOST is the role's name in the farm's zone,
-// which stays when the server is replaced; in a farm without a zone it is the address of the serving instance.
+// which stays when the server is replaced; where there are several servers it is the primary's own, and in a farm without
+// a zone its address.
 func (b Behavior) Exports(role spec.Role, zone string, topo state.RoleTopology, secret map[string]string) map[string]string {
 	t := b.Traits()
 	host := ""
 	switch {
+	case zone != "" && len(topo.Instances) > 1:
+		// The role's own name is all of them, and one alone takes writes.
+		host = primary(topo.Instances).Name + "." + role.Name + "." + zone
 	case zone != "":
 		host = role.Name + "." + zone
 	case len(topo.Instances) > 0:
@@ -107,7 +125,8 @@ func primary(members []state.Member) state.Member {
 	return members[0]
 }
 
-// NewSecret makes the application user's password: 26 characters of base32, 130 bits, from the system's source.
+// NewSecret makes the passwords of the application's user and of replicas, and the key for clones: 26 characters of
+// base32 each, 130 bits, from the system's source.
 func (Behavior) NewSecret(spec.Role) map[string]string {
-	return map[string]string{passwordKey: rand.Text()}
+	return map[string]string{passwordKey: rand.Text(), replicaKey: rand.Text(), cloneKey: rand.Text()}
 }

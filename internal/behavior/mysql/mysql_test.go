@@ -2,15 +2,20 @@ package mysql
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviortest"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
@@ -19,33 +24,139 @@ var database = spec.Role{Farm: "shop", Name: "mysql", Behavior: "mysql", Min: 1,
 
 func self() (owner, error) { return owner{os.Getuid(), os.Getgid()}, nil }
 
+// fake is a server that does as it is told.
+type fake struct {
+	dbserver.Server
+	mu     sync.Mutex
+	status dbserver.Status
+	given  []dbserver.Accounts
+	told   []string
+}
+
+func (f *fake) note(what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, what)
+	return nil
+}
+
+func (f *fake) Flavor() string             { return dbserver.FlavorMariaDB }
+func (f *fake) Version() string            { return "10.11-fake" }
+func (f *fake) Ping(context.Context) error { return nil }
+func (f *fake) Close() error               { return nil }
+func (f *fake) Status(context.Context) (dbserver.Status, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.status, nil
+}
+
+func (f *fake) MakeWritable(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status.Writable = true
+	f.told = append(f.told, "writable")
+	return nil
+}
+
+func (f *fake) MakeReadOnly(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status.Writable = false
+	f.told = append(f.told, "read-only")
+	return nil
+}
+func (f *fake) EndSessions(context.Context) (int, error) { return 0, nil }
+func (f *fake) SemiSync(_ context.Context, on bool) error {
+	return f.note(fmt.Sprint("semi-sync ", on))
+}
+func (f *fake) Set(_ context.Context, name, value string) error { return f.note(name + "=" + value) }
+func (f *fake) SetDefault(_ context.Context, name string) error { return f.note(name + "=default") }
+func (f *fake) Ensure(_ context.Context, a dbserver.Accounts) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.given = append(f.given, a)
+	if a.Password == "refused" {
+		return errors.New("refused")
+	}
+	return nil
+}
+
+func (f *fake) lines() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.told, ", ")
+}
+
+// alone is what is decided of a role with one server.
+func alone() *state.Database {
+	return &state.Database{Term: 1, Primary: "mysql-1", Orders: map[string]state.DatabaseOrder{
+		"mysql-1": {Seq: 1, Term: 1, Office: state.OfficePrimary, First: true, Alone: true}}}
+}
+
 func TestContract(t *testing.T) {
-	input := behavior.Input{Secret: map[string]string{passwordKey: "one"}}
+	input := behavior.Input{Secret: map[string]string{passwordKey: "one"}, Database: alone()}
 	behaviortest.Run(t, behaviortest.Case{
 		Behavior: Behavior{},
 		New: func(in behavior.Instance) behavior.Runner {
 			r := newRunner(in)
 			r.lookup = self
-			r.ping = func(context.Context, *sql.DB) error { return nil }
-			r.ensure = func(context.Context, *sql.DB, account) error { return nil }
+			r.Assignment.Address = "127.77.9.1"
+			r.open = func(context.Context, string) (dbserver.Server, error) { return &fake{}, nil }
+			t.Cleanup(func() { _ = r.Stop(context.Background()) })
 			return r
 		},
 		Role: database,
 		Invalid: map[string]spec.Role{
-			"settings.memory_mb":       {Settings: map[string]string{"memory_mb": "64"}},
-			"settings.max_connections": {Settings: map[string]string{"max_connections": "many"}},
-			"settings.database":        {Settings: map[string]string{"database": "mysql"}},
-			"settings.user":            {Settings: map[string]string{"user": "o'brien"}},
-			"max":                      {Max: 2},
+			"settings.memory_mb":                        {Settings: map[string]string{"memory_mb": "64"}},
+			"settings.max_connections":                  {Settings: map[string]string{"max_connections": "many"}},
+			"settings.database":                         {Settings: map[string]string{"database": "mysql"}},
+			"settings.user":                             {Settings: map[string]string{"user": "o'brien"}},
+			"settings.failover":                         {Settings: map[string]string{"failover": "maybe"}},
+			"settings.flap_minutes":                     {Settings: map[string]string{"flap_minutes": "-1"}},
+			"settings.max_lag_seconds":                  {Settings: map[string]string{"max_lag_seconds": "0"}},
+			"settings.server.long_query_tyme":           {Settings: map[string]string{"server.long_query_tyme": "1"}},
+			"settings.server.read_only":                 {Settings: map[string]string{"server.read_only": "0"}},
+			"settings.server.innodb_lock_wait_timeout":  {Settings: map[string]string{"server.innodb_lock_wait_timeout": "ages"}},
+			"settings.server.transaction_prealloc_size": {Settings: map[string]string{"server.transaction_prealloc_size": "4k"}},
 		},
 		Input:  input,
 		Broken: map[string]behavior.Input{"no password": {Secret: map[string]string{}}},
 	})
 }
 
+func TestVariables(t *testing.T) {
+	for _, c := range []struct {
+		name, value, want string // part of the problem; "" for none
+	}{
+		{"long_query_time", "0.5", ""},
+		{"sql_mode", "STRICT_TRANS_TABLES,NO_ZERO_DATE", ""},
+		{"sql_mode", "SLOPPY", "some of"},
+		{"innodb_adaptive_hash_index", "on", ""},
+		{"innodb_adaptive_hash_index", "maybe", "ON or OFF"},
+		{"wait_timeout", "0", "from 1 to"},
+		{"long_query_tyme", "1", "long_query_time"},
+		{"gtid_strict_mode", "OFF", "the farm sets itself"},
+		{"max_connections", "5", "Use the setting max_connections"},
+		{"init_connect_x\nuser", "root", "no variable"},
+	} {
+		got := ""
+		if p := checkVariable(c.name, c.value); p != nil {
+			got = p.Summary + " " + p.Advice
+		}
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s = %s: %q; want %q in it", c.name, c.value, got, c.want)
+		}
+	}
+	for setting, want := range map[string]bool{"failover": true, "memory_mb": false, "server.wait_timeout": true, "server.back_log": false, "server.x": false} {
+		if got := inPlace(setting); got != want {
+			t.Errorf("%s is taken over in place: %v", setting, got)
+		}
+	}
+}
+
 func TestRendering(t *testing.T) {
 	p := paths{DataDir: "/var/lib/mysql", RunDir: "/run/mysqld", Socket: "/run/mysqld/mysqld.sock"}
-	got, err := render(behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}}, p)
+	got, err := render(behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}}, p, 128)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,77 +171,182 @@ func TestBufferPool(t *testing.T) {
 	}
 }
 
-func TestPasswordIsGivenOnceAndWhenItChanges(t *testing.T) {
-	var given []string
-	r := newRunner(behavior.Instance{Assignment: state.Assignment{Role: database}, Root: t.TempDir()})
-	r.ensure = func(_ context.Context, _ *sql.DB, a account) error {
-		given = append(given, a.password)
-		if a.password == "refused" {
-			return errors.New("refused")
+// setUp is a runner with a fake server that is alone, carried out.
+func setUp(t *testing.T, settings map[string]string) (*runner, *fake) {
+	t.Helper()
+	f := &fake{}
+	role := database
+	role.Settings = settings
+	r := newRunner(behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: role, Index: 1, Token: "t", Address: "127.77.9.2"},
+		Root: t.TempDir(), Run: &behaviortest.Commander{}})
+	r.lookup = self
+	r.open = func(context.Context, string) (dbserver.Server, error) { return f, nil }
+	t.Cleanup(func() { _ = r.Stop(context.Background()) })
+	if err := r.Setup(t.Context(), behavior.Input{Secret: map[string]string{passwordKey: "one"}, Database: alone()}, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	return r, f
+}
+
+// eventually polls: the runner works beside the test.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for began := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("%s did not come about", what)
 		}
-		return nil
 	}
-	for _, password := range []string{"one", "one", "refused", "refused", "two"} {
-		r.Apply(t.Context(), behavior.Input{Secret: map[string]string{passwordKey: password}})
+}
+
+func TestPasswordIsGivenOnceAndWhenItChanges(t *testing.T) {
+	r, f := setUp(t, nil)
+	given := func() string {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		last := ""
+		for _, a := range f.given {
+			if !strings.HasSuffix(last, a.Password) {
+				last += " " + a.Password
+			}
+		}
+		return last
 	}
-	if got, want := strings.Join(given, " "), "one refused refused two"; got != want {
-		t.Errorf("the server was given %q, want %q: what it took is not given again, what it refused is", got, want)
+	eventually(t, "the first password", func() bool { return given() == " one" })
+	for _, password := range []string{"refused", "two"} {
+		if err := r.Apply(t.Context(), behavior.Input{Secret: map[string]string{passwordKey: password}}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, password, func() bool { return strings.HasSuffix(given(), password) })
+	}
+	if got := given(); got != " one refused two" {
+		t.Errorf("the server was given %q", got)
+	}
+}
+
+func TestVariablesAreTakenOverInPlace(t *testing.T) {
+	r, f := setUp(t, map[string]string{"server.wait_timeout": "60", "server.back_log": "70"})
+	eventually(t, "the variable", func() bool { return strings.Contains(f.lines(), "wait_timeout=60") })
+	if strings.Contains(f.lines(), "back_log") {
+		t.Error("a variable that needs a restart was told to the running server")
+	}
+	own := func(settings map[string]string) behavior.Input {
+		return behavior.Input{Secret: map[string]string{passwordKey: "one"},
+			Topology: state.Topology{Roles: map[string]state.RoleTopology{"mysql": {Settings: settings}}}}
+	}
+	if err := r.Apply(t.Context(), own(map[string]string{"server.wait_timeout": "90"})); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new value", func() bool { return strings.Contains(f.lines(), "wait_timeout=90") })
+	if err := r.Apply(t.Context(), own(nil)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the default", func() bool { return strings.Contains(f.lines(), "wait_timeout=default") })
+}
+
+// Who may write, by what was decided and heard.
+func TestMayWrite(t *testing.T) {
+	now := time.Now()
+	base := func(change func(*office, *state.Database)) office {
+		d := &state.Database{Term: 3, Primary: "db-1", PrimaryToken: "t", Lease: 5 * time.Second, Orders: map[string]state.DatabaseOrder{
+			"db-1": {Seq: 4, Term: 3, Office: state.OfficePrimary}, "db-2": {Seq: 1, Term: 3, Office: state.OfficeReplica}}}
+		o := office{database: d, asked: now.Add(-time.Second), heard: now.Add(-time.Second)}
+		change(&o, d)
+		return o
+	}
+	set := func(d *state.Database, f func(*state.DatabaseOrder)) {
+		o := d.Orders["db-1"]
+		f(&o)
+		d.Orders["db-1"] = o
+	}
+	for what, c := range map[string]struct {
+		change func(*office, *state.Database)
+		may    bool
+	}{
+		"the primary":     {func(*office, *state.Database) {}, true},
+		"nothing decided": {func(o *office, _ *state.Database) { o.database = nil }, false},
+		"a replica": {func(_ *office, d *state.Database) {
+			set(d, func(o *state.DatabaseOrder) { o.Office = state.OfficeReplica })
+		}, false},
+		"an order of an older term":  {func(_ *office, d *state.Database) { d.Term = 4 }, false},
+		"another is the primary":     {func(_ *office, d *state.Database) { d.Primary = "db-2" }, false},
+		"a former holder's office":   {func(_ *office, d *state.Database) { d.PrimaryToken = "s" }, false},
+		"a former holder's order":    {func(_ *office, d *state.Database) { set(d, func(o *state.DatabaseOrder) { o.Token = "s" }) }, false},
+		"not heard for the lease":    {func(o *office, _ *state.Database) { o.heard = now.Add(-5 * time.Second) }, false},
+		"never heard":                {func(o *office, _ *state.Database) { o.heard = time.Time{} }, false},
+		"heard by the wall's clock":  {func(o *office, _ *state.Database) { o.heard = now.Add(-6 * time.Second).Round(0) }, false},
+		"lost before it was asked":   {func(o *office, _ *state.Database) { o.expired = now.Add(-2 * time.Second) }, true},
+		"lost since it was asked":    {func(o *office, _ *state.Database) { o.expired = now.Add(-time.Second / 2) }, false},
+		"unheard, the only one":      {func(o *office, d *state.Database) { o.heard = time.Time{}; delete(d.Orders, "db-2") }, true},
+		"unheard, its data is given": {func(o *office, d *state.Database) { o.heard, o.shared = time.Time{}, true; delete(d.Orders, "db-2") }, false},
+	} {
+		if err := base(c.change).mayWrite("db-1", "t", now); (err == nil) != c.may {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 
 func TestExportsNameTheRoleInTheZone(t *testing.T) {
-	topology := state.RoleTopology{Instances: []state.Member{{Index: 1, Address: "10.0.0.1"}, {Index: 2, Address: "10.0.0.2", Primary: true}}}
+	topology := state.RoleTopology{Instances: []state.Member{{Name: "mysql-1", Index: 1, Address: "10.0.0.1"}, {Name: "mysql-2", Index: 2, Address: "10.0.0.2", Primary: true}}}
 	role := spec.Role{Name: "mysql", Settings: map[string]string{"database": "shop"}}
 	got := Behavior{}.Exports(role, "shop.internal", topology, map[string]string{passwordKey: "pw"})
-	for name, want := range map[string]string{"DB_HOST": "mysql.shop.internal", "DB_PORT": "3306", "DB_NAME": "shop", "DB_USER": "app", "DB_PASSWORD": "pw"} {
+	for name, want := range map[string]string{"DB_HOST": "mysql-2.mysql.shop.internal", "DB_PORT": "3306", "DB_NAME": "shop", "DB_USER": "app", "DB_PASSWORD": "pw"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
+	}
+	one := state.RoleTopology{Instances: topology.Instances[:1]}
+	if got := (Behavior{}).Exports(role, "shop.internal", one, nil)["DB_HOST"]; got != "mysql.shop.internal" {
+		t.Errorf("of one server DB_HOST is %q, want the role's name, which stays", got)
 	}
 	if got := (Behavior{}).Exports(role, "", topology, nil)["DB_HOST"]; got != "10.0.0.2" {
 		t.Errorf("without a zone DB_HOST is %q, want the primary's address", got)
 	}
 }
 
-// A data directory's life: made, found again, and made anew only when nothing was ever in it.
-func TestDataDirectory(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
+// A volume's life: what is cut short is finished or undone, and nothing that anybody wrote is lost.
+func TestVolume(t *testing.T) {
 	who, _ := self()
-	installs := 0
-	install := func() error {
-		installs++
-		return os.Mkdir(filepath.Join(dir, "mysql"), 0o700)
-	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	cut := errors.New("power cut")
-	err := prepare(dir, who, func() error {
-		must(os.WriteFile(filepath.Join(dir, "ibdata1"), []byte("half"), 0o600))
-		must(os.Mkdir(filepath.Join(dir, "mysql"), 0o700))
-		return cut
-	})
-	if !errors.Is(err, cut) {
-		t.Fatalf("got %v, want the installation's own error", err)
-	}
-	must(prepare(dir, who, install))
-	if _, err := os.Stat(filepath.Join(dir, "ibdata1")); err == nil || installs != 1 {
-		t.Errorf("an installation cut short was not begun anew (installed %d times)", installs)
-	}
-	must(os.WriteFile(filepath.Join(dir, "ibdata1"), []byte("rows"), 0o600))
-	must(prepare(dir, who, install))
-	if b, _ := os.ReadFile(filepath.Join(dir, "ibdata1")); string(b) != "rows" || installs != 1 {
-		t.Errorf("data was not left alone: %q, installed %d times", b, installs)
-	}
-
-	other := t.TempDir()
-	must(os.Mkdir(filepath.Join(other, "lost+found"), 0o700))
-	must(os.WriteFile(filepath.Join(other, "photo.jpg"), nil, 0o600))
-	err = prepare(other, who, func() error { t.Error("installed over somebody's files"); return nil })
-	if err == nil || !strings.Contains(err.Error(), "photo.jpg") {
-		t.Errorf("somebody's files: %v; want an error that names one", err)
+	for what, c := range map[string]struct {
+		before, after []string // files
+		err           string
+	}{
+		"new":                                {nil, nil, ""},
+		"data":                               {[]string{"data/app/t.ibd"}, []string{"data/app/t.ibd"}, ""},
+		"a clone or installation cut short":  {[]string{"data/app/t.ibd", "partial/app/t.ibd"}, []string{"data/app/t.ibd"}, ""},
+		"a clone that is whole":              {[]string{"data/app/old", "ready/app/new"}, []string{"aside-1/app/old", "data/app/new"}, ""},
+		"cut short between its renames":      {[]string{"aside-3/app/old", "ready/app/new"}, []string{"aside-3/app/old", "data/app/new"}, ""},
+		"a second clone":                     {[]string{"aside-1/x", "data/app/old", "ready/app/new"}, []string{"aside-2/app/old", "data/app/new"}, ""},
+		"of an earlier version":              {[]string{"mysql/db.frm", "app/t.ibd", "ibdata1", "lost+found/x"}, []string{"data/app/t.ibd", "data/ibdata1", "data/mysql/db.frm", "lost+found/x"}, ""},
+		"of an earlier version, cut short":   {[]string{"mysql/db.frm", "ibdata1", "adopting/app/t.ibd"}, []string{"data/app/t.ibd", "data/ibdata1", "data/mysql/db.frm"}, ""},
+		"of an earlier version, but renamed": {[]string{"adopting/mysql/db.frm", "adopting/app/t.ibd"}, []string{"data/app/t.ibd", "data/mysql/db.frm"}, ""},
+		"an earlier installation, cut short": {[]string{".farmhand-installing", "mysql/db.frm", "ibdata1"}, nil, ""},
+		"the package's own":                  {[]string{"mysql/db.frm", "ibdata1", "debian-10.11.flag"}, []string{"aside-package/debian-10.11.flag", "aside-package/ibdata1", "aside-package/mysql/db.frm"}, ""},
+		"somebody's files":                   {[]string{"photo.jpg"}, []string{"photo.jpg"}, "photo.jpg"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			v := volume{dir: t.TempDir(), owner: who}
+			for _, f := range c.before {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(v.path(f)), 0o755), os.WriteFile(v.path(f), nil, 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 { // again changes nothing
+				err := v.settle()
+				if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("%v; want %q", err, c.err)
+				}
+				var after []string
+				_ = filepath.WalkDir(v.dir, func(path string, e fs.DirEntry, err error) error {
+					if err == nil && !e.IsDir() {
+						name, _ := filepath.Rel(v.dir, path)
+						after = append(after, name)
+					}
+					return err
+				})
+				if !slices.Equal(after, c.after) {
+					t.Errorf("%q became %q, want %q", c.before, after, c.after)
+				}
+			}
+		})
 	}
 }

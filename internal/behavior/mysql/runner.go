@@ -2,17 +2,23 @@ package mysql
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/configfile"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/packages"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
 // checker makes MariaDB say whether it would take the file $1. It has no checker of its own; to print all its options
@@ -27,21 +33,50 @@ exit $status`
 // log, forty would be how to get in touch with MariaDB.
 const quietly = `said=$("$0" "$@" 2>&1) && exit 0; status=$?; printf '%s\n' "$said"; exit $status`
 
+var errStopped = errors.New("the instance stops")
+
 // New implements behavior.Behavior.
 func (Behavior) New(in behavior.Instance) behavior.Runner { return newRunner(in) }
 
+var _ behavior.DatabaseReporter = (*runner)(nil)
+
+// runner keeps one server. Four goroutines work beside who calls it, from Setup to Stop: one carries out orders (serve),
+// one watches the lease (watchLease), one looks at the server (poll), one gives clones away (giveClones).
 type runner struct {
 	behavior.Instance
 	paths
+	name    string
+	volume  volume
 	config  configfile.File
 	service behavior.Service
-	db      atomic.Pointer[sql.DB]
-	former  account // that the server has now
+	server  atomic.Pointer[dbserver.Server]
+	// writable is true from before the server is made writable until after it is read-only.
+	writable atomic.Bool
+
+	wake    chan struct{} // there may be something to carry out
+	look    chan struct{} // there may be something to report
+	changed chan struct{} // there is
+	stop    context.CancelCauseFunc
+	workers sync.WaitGroup
+	mended  time.Time // of the goroutine of serve
+
+	mu          sync.Mutex
+	office      office
+	orderedAt   time.Time
+	cancelOrder context.CancelCauseFunc
+	input       behavior.Input
+	carried     carried
+	former      dbserver.Accounts // that the server has now
+	variables   map[string]string // that the server was told
+	view        view
+	closed      bool
+	began       bool // a server was started
+	replacing   bool // the server is stopped for a clone to take the data's place
 
 	// Tests without MariaDB replace these.
 	lookup func() (owner, error)
-	ensure func(context.Context, *sql.DB, account) error
-	ping   func(context.Context, *sql.DB) error
+	open   func(ctx context.Context, socket string) (dbserver.Server, error)
+	memory func() int // MB of the machine that the server may have where nothing is declared
 }
 
 func newRunner(in behavior.Instance) *runner {
@@ -50,12 +85,16 @@ func newRunner(in behavior.Instance) *runner {
 		data = v.Path
 	}
 	run := filepath.Join(in.Root, "run/mysqld")
+	top := filepath.Join(in.Root, data)
 	r := &runner{
 		Instance: in,
-		paths:    paths{DataDir: filepath.Join(in.Root, data), RunDir: run, Socket: filepath.Join(run, "mysqld.sock")},
-		lookup:   mysqlUser,
-		ensure:   ensure,
-		ping:     ping,
+		name:     state.InstanceName(in.Assignment.Role.Name, in.Assignment.Index),
+		paths:    paths{DataDir: filepath.Join(top, dataDir), RunDir: run, Socket: filepath.Join(run, "mysqld.sock")},
+		volume:   volume{dir: top},
+		wake:     make(chan struct{}, 1), look: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		lookup: mysqlUser,
+		open:   dbserver.Open,
+		memory: machineMemoryMB,
 	}
 	r.config = configfile.File{
 		Path: filepath.Join(in.Root, "etc/farmhand/my.cnf"),
@@ -67,24 +106,26 @@ func newRunner(in behavior.Instance) *runner {
 	return r
 }
 
-// Setup implements behavior.Runner.
+// Setup implements behavior.Runner. It returns when the server serves: as the primary, or with its data cloned and
+// following. Until there is an order it waits.
 func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)) error {
-	step("packages")
-	if err := packages.Ensure(ctx, r.Run, r.Root, Behavior{}.Traits().Packages...); err != nil {
-		return err
-	}
-	step("configure")
-	who, err := r.lookup()
+	step("data")
+	who, err := r.lookupAfterPackages(ctx, step)
 	if err != nil {
 		return err
 	}
+	r.volume.owner = who
+	step("configure")
 	if err := os.MkdirAll(r.RunDir, 0o755); err != nil {
 		return fmt.Errorf("making a place for the server's socket: %w", err)
 	}
 	if err := os.Chown(r.RunDir, who.uid, who.gid); err != nil {
 		return fmt.Errorf("making a place for the server's socket: %w", err)
 	}
-	config, err := render(r.Instance, r.paths)
+	if err := r.takeOver(in); err != nil {
+		return err
+	}
+	config, err := render(r.Instance, r.paths, r.memory())
 	if err != nil {
 		return err
 	}
@@ -92,66 +133,373 @@ func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)
 		return err
 	}
 	step("data")
-	err = prepare(r.DataDir, who, func() error {
-		return r.Run.Run(ctx, "sh", "-c", quietly, "mariadb-install-db", "--defaults-file="+r.config.Path, "--user=mysql",
-			"--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve")
+	if err := r.volume.settle(); err != nil {
+		return err
+	}
+	if !r.isEmpty() {
+		step("start")
+		if err := r.start(ctx, in.Database); err != nil {
+			return err
+		}
+	}
+	live, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	r.mu.Lock()
+	r.stop = cancel
+	r.mu.Unlock()
+	for _, work := range []func(context.Context){r.serve, r.watchLease, r.poll, r.giveClones} {
+		r.workers.Go(func() { work(live) })
+	}
+	poke(r.wake)
+	return r.awaitOrder(ctx, step)
+}
+
+// lookupAfterPackages installs what the image lacks and finds the server's user. Data that the package makes by itself
+// is told from data that was there by settle.
+func (r *runner) lookupAfterPackages(ctx context.Context, step func(string)) (owner, error) {
+	step("packages")
+	if err := packages.Ensure(ctx, r.Run, r.Root, Behavior{}.Traits().Packages...); err != nil {
+		return owner{}, err
+	}
+	return r.lookup()
+}
+
+// awaitOrder returns when the first order is carried out.
+func (r *runner) awaitOrder(ctx context.Context, step func(string)) error {
+	said := ""
+	for {
+		err := r.serving()
+		if err == nil {
+			return nil
+		}
+		if dead := r.dead(); dead != nil {
+			return dead
+		}
+		v := r.DatabaseReport(ctx)
+		s := "waiting for the farm's order"
+		switch {
+		case v.Doing != "":
+			s = v.Doing
+		case v.Error != "":
+			s = v.Error
+		}
+		if s != said {
+			step(s)
+			said = s
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+}
+
+// Apply implements behavior.Runner: passwords, what the server takes over of the settings, and orders, if Ordered did
+// not bring them before. Other settings are part of what an instance is made from and change with the instance.
+func (r *runner) Apply(_ context.Context, in behavior.Input) error { return r.takeOver(in) }
+
+func (r *runner) takeOver(in behavior.Input) error {
+	if in.Secret[passwordKey] == "" {
+		return errors.New("the role's secret holds no password for the application's user")
+	}
+	r.mu.Lock()
+	r.input = in
+	known := r.office.database != nil
+	r.mu.Unlock()
+	if !known && in.Database != nil {
+		r.Ordered(in.Database, time.Time{}.Add(1))
+	}
+	poke(r.wake)
+	return nil
+}
+
+// accounts are those that the server should have.
+func (r *runner) accounts() dbserver.Accounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, role, secret := Behavior{}.Traits(), r.Assignment.Role, r.input.Secret
+	a := dbserver.Accounts{Database: t.Value(role, "database"), User: t.Value(role, "user"), Password: secret[passwordKey]}
+	if secret[replicaKey] != "" {
+		a.ReplicaUser, a.ReplicaPassword = replicaUser, secret[replicaKey]
+	}
+	return a
+}
+
+func (r *runner) hasAccounts() bool {
+	a := r.accounts()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.former == a
+}
+
+func (r *runner) ensureAccounts(ctx context.Context) error {
+	a := r.accounts()
+	if err := r.db().Ensure(ctx, a); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.former = a
+	r.mu.Unlock()
+	return nil
+}
+
+func (r *runner) secret(key string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.input.Secret[key]
+}
+
+// isEmpty tells that there is no data yet.
+func (r *runner) isEmpty() bool { return !exists(r.DataDir) }
+
+func (r *runner) mark() mark { return readMark(r.DataDir) }
+
+func (r *runner) remember(change func(*mark)) error {
+	m := r.mark()
+	before := m
+	change(&m)
+	if m == before {
+		return nil
+	}
+	return writeMark(r.DataDir, m)
+}
+
+// install makes the data of the role's first primary.
+func (r *runner) install(ctx context.Context, order state.DatabaseOrder) error {
+	partial := r.volume.path(partialDir)
+	if err := os.RemoveAll(partial); err != nil {
+		return fmt.Errorf("removing an installation that was cut short: %w", err)
+	}
+	if err := os.MkdirAll(partial, 0o750); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	if err := os.Chown(partial, r.volume.owner.uid, r.volume.owner.gid); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	err := r.Run.Run(ctx, "sh", "-c", quietly, "mariadb-install-db", "--defaults-file="+r.config.Path, "--datadir="+partial, "--user=mysql",
+		"--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve", "--skip-log-bin")
+	if err != nil {
+		return err
+	}
+	if err := writeMark(partial, mark{ServerID: r.newServerID(order.Seq)}); err != nil {
+		return err
+	}
+	if err := os.Rename(partial, r.DataDir); err != nil {
+		return fmt.Errorf("putting the data in place: %w", err)
+	}
+	return nil
+}
+
+// newServerID is one for new data. It goes with the data and not with the index: what an index's former data wrote is,
+// for its clone, another server's, which it has to replicate.
+func (r *runner) newServerID(seq int64) uint32 {
+	h := fnv.New32a()
+	_, _ = fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d", r.Assignment.Farm, r.name, r.Assignment.Token, seq)
+	return h.Sum32()&0x7fffffff | 1
+}
+
+// start starts the server on the data that is there, unless it runs.
+func (r *runner) start(ctx context.Context, d *state.Database) error {
+	r.mu.Lock()
+	began := r.began
+	r.mu.Unlock()
+	if began {
+		return r.service.Alive()
+	}
+	if err := r.remember(func(m *mark) {
+		if m.ServerID == 0 {
+			m.ServerID = r.newServerID(0)
+		}
+	}); err != nil {
+		return err
+	}
+	m := r.mark()
+	// A server that another one took over from drops what its log holds and its tables do not: it was never
+	// acknowledged, or the new primary has it. The last primary keeps it: nobody else may have it.
+	role := "MASTER"
+	if d != nil && d.Term > m.Term {
+		role = "SLAVE"
+	}
+	if err := r.service.Start(ctx, r.Run, "mariadbd", "--defaults-file="+r.config.Path,
+		"--server-id="+strconv.FormatUint(uint64(m.ServerID), 10), "--init-rpl-role="+role); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.began = true
+	r.former, r.variables = dbserver.Accounts{}, nil
+	r.mu.Unlock()
+	// Recovery after a crash takes as long as it takes; the role's launch timeout bounds it.
+	var s dbserver.Server
+	err := r.service.Await(ctx, func(ctx context.Context) (err error) {
+		s, err = r.open(ctx, r.Socket)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	step("start")
-	if err := r.service.Start(ctx, r.Run, "mariadbd", "--defaults-file="+r.config.Path); err != nil {
-		return err
+	if m.Seed {
+		if err := s.Seed(ctx, m.Position); err != nil {
+			s.Close()
+			return err
+		}
+		if err := r.remember(func(m *mark) { m.Seed = false }); err != nil {
+			s.Close()
+			return err
+		}
 	}
-	db, err := open(r.Socket)
-	if err != nil {
-		return err
-	}
-	r.db.Store(db)
-	// Recovery after a crash takes as long as it takes; the role's launch timeout bounds it.
-	if err := r.service.Await(ctx, func(ctx context.Context) error { return r.ping(ctx, db) }); err != nil {
-		return err
-	}
-	step("accounts")
-	return r.takeAccount(ctx, in)
+	r.server.Store(&s)
+	poke(r.look)
+	return nil
 }
 
-// Apply implements behavior.Runner: the application's password may have changed. Settings are part of what an
-// instance is made from and change with the instance.
-func (r *runner) Apply(ctx context.Context, in behavior.Input) error { return r.takeAccount(ctx, in) }
-
-func (r *runner) takeAccount(ctx context.Context, in behavior.Input) error {
-	t, role := Behavior{}.Traits(), r.Assignment.Role
-	a := account{database: t.Value(role, "database"), user: t.Value(role, "user"), password: in.Secret[passwordKey]}
-	if a.password == "" {
-		return errors.New("the role's secret holds no password for the application's user")
+// halt stops the server, so that its data can be replaced.
+func (r *runner) halt(ctx context.Context) error {
+	r.mu.Lock()
+	r.replacing = true
+	r.mu.Unlock()
+	if s := r.server.Swap(nil); s != nil {
+		(*s).Close()
 	}
-	if a == r.former {
-		return nil
-	}
-	if err := r.ensure(ctx, r.db.Load(), a); err != nil {
+	err := r.service.Stop(ctx, int(syscall.SIGTERM))
+	r.writable.Store(false)
+	if r.service.Alive() == nil {
 		return err
 	}
-	r.former = a
+	r.mu.Lock()
+	r.began = false
+	r.mu.Unlock()
+	return nil // killed is as good: the data goes
+}
+
+// db is the running server, nil for none.
+func (r *runner) db() dbserver.Server {
+	if s := r.server.Load(); s != nil {
+		return *s
+	}
 	return nil
+}
+
+func (r *runner) started() (dbserver.Server, error) {
+	if s := r.db(); s != nil {
+		return s, nil
+	}
+	if r.isEmpty() {
+		return nil, errors.New("it holds no data")
+	}
+	return nil, errors.New("the server is not started")
+}
+
+// dead says how the server ended that should run, nil if none should or it does.
+func (r *runner) dead() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.began || r.replacing {
+		return nil
+	}
+	return r.service.Alive()
+}
+
+// applyVariables tells the server those of the declared variables that it takes over while it runs, and resets those
+// that are not declared any more.
+func (r *runner) applyVariables(ctx context.Context) error {
+	r.mu.Lock()
+	settings := r.Assignment.Role.Settings
+	if own, ok := r.input.Topology.Roles[r.Assignment.Role.Name]; ok {
+		settings = own.Settings
+	}
+	told := r.variables
+	r.mu.Unlock()
+	now := map[string]string{}
+	for _, v := range declared(settings) {
+		if v.dynamic {
+			now[v.name] = v.value
+		}
+	}
+	var errs []error
+	for name, value := range now {
+		if before, ok := told[name]; ok && before == value {
+			continue
+		}
+		if err := r.db().Set(ctx, name, value); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for name := range told {
+		if _, still := now[name]; !still {
+			errs = append(errs, r.db().SetDefault(ctx, name))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.variables = now
+	r.mu.Unlock()
+	return nil
+}
+
+// serving is nil when the server is what its order says.
+func (r *runner) serving() error {
+	if err := r.dead(); err != nil {
+		return err
+	}
+	if _, err := r.started(); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.view.doing != "" {
+			return errors.New(r.view.doing)
+		}
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.view.diverged != "":
+		return errors.New("it has diverged and waits to be cloned anew: " + r.view.diverged)
+	case r.carried.ever:
+		return nil
+	case r.view.err != "":
+		return errors.New(r.view.err)
+	}
+	return errors.New("it waits for the farm's order")
 }
 
 // Check implements behavior.Runner.
 func (r *runner) Check(ctx context.Context) error {
-	if err := r.service.Alive(); err != nil {
+	if err := r.serving(); err != nil {
 		return err
 	}
-	db := r.db.Load()
-	if db == nil {
-		return errors.New("not started")
+	s, err := r.started()
+	if err != nil {
+		return err
 	}
-	return r.ping(ctx, db)
+	return s.Ping(ctx)
 }
 
 // Stop implements behavior.Runner: a clean stop, after which nothing is to be recovered.
 func (r *runner) Stop(ctx context.Context) error {
-	if db := r.db.Load(); db != nil {
-		db.Close()
+	r.mu.Lock()
+	stop := r.stop
+	r.mu.Unlock()
+	if stop != nil {
+		stop(errStopped)
 	}
-	return r.service.Stop(ctx, int(syscall.SIGTERM))
+	done := make(chan struct{})
+	go func() { r.workers.Wait(); close(done) }()
+	err := r.service.Stop(ctx, int(syscall.SIGTERM))
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	if s := r.server.Swap(nil); s != nil {
+		(*s).Close()
+	}
+	return err
+}
+
+// say prints a line where the programs print.
+func (r *runner) say(format string, args ...any) {
+	if r.Output != nil {
+		_, _ = io.WriteString(r.Output, "farmhand: "+fmt.Sprintf(format, args...)+"\n")
+	}
 }

@@ -1,0 +1,127 @@
+// Package dbserver speaks to one database server over its local socket, whichever it is: what it is asked, told and
+// made to be so that one of several is the primary and the others replicate from it.
+//
+// It decides nothing and knows nothing of farms. MariaDB 10.11 and MySQL 8.4 are behind one interface, Server; Open
+// finds out which it is. Start at Server and Status, then mariadb.go and mysql.go.
+package dbserver
+
+import (
+	"context"
+	"time"
+)
+
+// Flavors of servers: what their positions look like.
+const (
+	FlavorMariaDB = "mariadb"
+	FlavorMySQL   = "mysql"
+)
+
+// Source is where a replica replicates from.
+type Source struct {
+	Host           string
+	Port           int
+	User, Password string
+}
+
+// Accounts are those that a primary makes; replicas receive them.
+type Accounts struct {
+	Database, User, Password     string // the application's
+	ReplicaUser, ReplicaPassword string
+}
+
+// Server is one server, asked as its administrator. Safe for concurrent use; every call is bounded by its context and
+// may be repeated at will.
+type Server interface {
+	Flavor() string
+	Version() string
+
+	// Ping sends a statement all the way through.
+	Ping(ctx context.Context) error
+	// Status looks at everything at once; it is cheap enough for four times a second.
+	Status(ctx context.Context) (Status, error)
+
+	// MakeReadOnly returns when nobody's commit but an administrator's can succeed any more. Commits that wait for an
+	// acknowledgement hold it up: see Fence.
+	MakeReadOnly(ctx context.Context) error
+	MakeWritable(ctx context.Context) error
+	// EndSessions cuts all connections but those of replication and of local administrators, and counts them.
+	EndSessions(ctx context.Context) (int, error)
+
+	// Follow makes it a replica of the source, from the position that it is at. A former primary takes its own
+	// transactions as applied. A replica of that source already is only started again where it stands still.
+	Follow(ctx context.Context, s Source) error
+	// StopReceiving ends the receiving of transactions; what was received is still applied.
+	StopReceiving(ctx context.Context) error
+	// WaitApplied returns when all of position is applied here, or ctx's end.
+	WaitApplied(ctx context.Context, position string) error
+	// Detach makes a replica one no longer and forgets its source. What was received and not applied is lost.
+	Detach(ctx context.Context) error
+	// Restart stops and starts receiver and applier.
+	Restart(ctx context.Context) error
+
+	// SemiSync makes commits wait, for as long as it takes, until one replica has what is committed; or ends that. Whoever
+	// waits when it ends is told that the commit succeeded.
+	SemiSync(ctx context.Context, on bool) error
+	// Seed tells a server that was cloned what position its data is of. It forgets the binary log.
+	Seed(ctx context.Context, position string) error
+	// Beyond tells whether mine holds a transaction that than does not.
+	Beyond(ctx context.Context, mine, than string) (bool, error)
+
+	// Set sets a global variable; SetDefault sets it to what the server was built with.
+	Set(ctx context.Context, variable, value string) error
+	SetDefault(ctx context.Context, variable string) error
+	// Ensure makes accounts or brings them up to date, and writes nothing if they are.
+	Ensure(ctx context.Context, a Accounts) error
+
+	Close() error
+}
+
+// Status is how a server stands.
+type Status struct {
+	Writable bool
+	Position string // of everything applied or written here
+	Received string // of everything received, applied or not; Position where it follows nobody
+	// Own is the last transaction that this server wrote itself, "" if what it applied last came from its source.
+	Own string
+
+	Source     string // host:port that it replicates from, "" for none
+	Receiving  bool   // connected to Source
+	Connecting bool   // the receiver runs and is not connected
+	Applying   bool
+	CaughtUp   bool // everything received is applied
+	// ReceiveError and ApplyError are the last errors, "" for none; Broken tells that by them the server has other
+	// transactions than its source, or that its source has thrown away what it lacks: only a clone helps.
+	ReceiveError, ApplyError string
+	Broken                   bool
+	// Behind is the server's own estimate in seconds, -1 where it has none. Traffic changes with everything that comes
+	// from the source, heartbeats included.
+	Behind  float64
+	Traffic string
+
+	SemiSync bool // commits wait for an acknowledgement
+	Acks     bool // of a replica: its acknowledgements are counted
+	Clients  int  // replicas that acknowledge
+	Waiting  int  // sessions whose commits wait
+}
+
+// Fence makes a server read-only even while commits wait for an acknowledgement that will not come: whoever waits is cut
+// off, unanswered, until nothing holds the change up. It returns the first error of MakeReadOnly, or ctx's.
+func Fence(ctx context.Context, s Server) error {
+	done := make(chan error, 1)
+	go func() { done <- s.MakeReadOnly(ctx) }()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, _ = s.EndSessions(ctx) // once more when it is read-only
+		select {
+		case err := <-done:
+			if err == nil {
+				_, err = s.EndSessions(ctx)
+			}
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}

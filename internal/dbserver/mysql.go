@@ -1,0 +1,140 @@
+package dbserver
+
+import (
+	"context"
+	"net"
+	"strconv"
+)
+
+// mySQL is MySQL 8.4, which knows SHOW REPLICA STATUS and no more of what it replaced.
+type mySQL struct{ base }
+
+var _ Server = (*mySQL)(nil)
+
+func (*mySQL) Flavor() string { return FlavorMySQL }
+
+// Status implements Server.
+func (m *mySQL) Status(ctx context.Context) (Status, error) {
+	const what = "asking the server how it stands"
+	v, err := m.one(ctx, what, `SELECT @@global.super_read_only AS super_read_only, @@global.read_only AS read_only,
+		@@global.gtid_executed AS executed, @@global.server_uuid AS server_uuid, @@global.rpl_semi_sync_source_enabled AS semi_sync`)
+	if err != nil {
+		return Status{}, err
+	}
+	r, err := m.one(ctx, what, "SHOW REPLICA STATUS")
+	if err != nil {
+		return Status{}, err
+	}
+	semi, err := m.names(ctx, what, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync%'")
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{Writable: !on(v["read_only"]), Position: v["executed"], Received: v["executed"], Behind: -1, CaughtUp: true}
+	s.SemiSync, s.Acks = on(v["semi_sync"]), on(semi["rpl_semi_sync_replica_status"])
+	s.Clients, _ = strconv.Atoi(semi["rpl_semi_sync_source_clients"])
+	s.Waiting, _ = strconv.Atoi(semi["rpl_semi_sync_source_wait_sessions"])
+	if r["source_host"] == "" {
+		return s, nil
+	}
+	s.Source = net.JoinHostPort(r["source_host"], r["source_port"])
+	s.Receiving, s.Connecting = r["replica_io_running"] == "Yes", r["replica_io_running"] == "Connecting"
+	s.Applying = r["replica_sql_running"] == "Yes"
+	s.ReceiveError, s.ApplyError = r["last_io_error"], r["last_sql_error"]
+	s.Broken = r["last_io_errno"] == "1236" || r["last_io_errno"] == "13114"
+	if n, err := strconv.ParseFloat(r["seconds_behind_source"], 64); err == nil {
+		s.Behind = n
+	}
+	// Sets are added and compared by the server, which alone knows them all in one notation.
+	if r["retrieved_gtid_set"] != "" {
+		var received, missing string
+		err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBTRACT(CONCAT(?, ',', ?), ''), GTID_SUBTRACT(?, ?)",
+			v["executed"], r["retrieved_gtid_set"], r["retrieved_gtid_set"], v["executed"]).Scan(&received, &missing)
+		if err != nil {
+			return Status{}, err
+		}
+		s.Received, s.CaughtUp = received, missing == ""
+	}
+	// The heartbeats of the default channel are counted in the performance schema alone.
+	h, err := m.one(ctx, what, `SELECT COUNT_RECEIVED_HEARTBEATS AS heartbeats FROM performance_schema.replication_connection_status WHERE CHANNEL_NAME = ''`)
+	if err != nil {
+		return Status{}, err
+	}
+	s.Traffic = h["heartbeats"] + " " + r["read_source_log_pos"] + " " + r["retrieved_gtid_set"]
+	return s, nil
+}
+
+func (m *mySQL) MakeReadOnly(ctx context.Context) error {
+	return m.run(ctx, "making the server read-only", "SET GLOBAL super_read_only = ON")
+}
+
+func (m *mySQL) MakeWritable(ctx context.Context) error {
+	return m.run(ctx, "making the server writable", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+}
+
+func (m *mySQL) EndSessions(ctx context.Context) (int, error) {
+	return m.end(ctx, "KILL CONNECTION ")
+}
+
+// Follow implements Server. Auto position asks the source for all that gtid_executed lacks: nothing is to be done about
+// a former primary's own transactions.
+func (m *mySQL) Follow(ctx context.Context, s Source) error {
+	st, err := m.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if st.Source == net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) && (st.Receiving || st.Connecting) && st.Applying {
+		return nil
+	}
+	if err := m.run(ctx, "stopping replication", "STOP REPLICA"); err != nil {
+		return err
+	}
+	err = m.exec(ctx, "naming the source "+s.Host, `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?,
+		SOURCE_PASSWORD = ?, SOURCE_AUTO_POSITION = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400,
+		SOURCE_HEARTBEAT_PERIOD = 1, GET_SOURCE_PUBLIC_KEY = 1`, s.Host, s.Port, s.User, s.Password)
+	if err != nil {
+		return err
+	}
+	return m.run(ctx, "starting replication", "START REPLICA")
+}
+
+func (m *mySQL) StopReceiving(ctx context.Context) error {
+	return m.run(ctx, "ending the receiving", "STOP REPLICA IO_THREAD")
+}
+
+func (m *mySQL) WaitApplied(ctx context.Context, position string) error {
+	return wait(ctx, func() (bool, error) {
+		var held bool
+		err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBSET(?, @@global.gtid_executed)", position).Scan(&held)
+		return held, err
+	})
+}
+
+func (m *mySQL) Detach(ctx context.Context) error {
+	return m.run(ctx, "ending replication", "STOP REPLICA", "RESET REPLICA ALL")
+}
+
+func (m *mySQL) Restart(ctx context.Context) error {
+	return m.run(ctx, "restarting replication", "STOP REPLICA", "START REPLICA")
+}
+
+func (m *mySQL) SemiSync(ctx context.Context, on bool) error {
+	return m.run(ctx, "switching semi-synchronous replication", "SET GLOBAL rpl_semi_sync_source_enabled = "+onOff(on))
+}
+
+func (m *mySQL) Seed(ctx context.Context, position string) error {
+	if err := m.run(ctx, "forgetting the binary log of a clone", "STOP REPLICA", "RESET REPLICA ALL", "RESET BINARY LOGS AND GTIDS"); err != nil {
+		return err
+	}
+	return m.exec(ctx, "telling a clone its position", "SET GLOBAL gtid_purged = ?", position)
+}
+
+func (m *mySQL) Beyond(ctx context.Context, mine, than string) (bool, error) {
+	var within bool
+	err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBSET(?, ?)", mine, than).Scan(&within)
+	return !within, err
+}
+
+// Ensure implements Server. Passwords are salted, so that what is in force cannot be compared: they are set each time.
+func (m *mySQL) Ensure(ctx context.Context, a Accounts) error {
+	return m.ensure(ctx, a, func(string, string) (bool, error) { return false, nil })
+}
