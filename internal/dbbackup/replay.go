@@ -1,0 +1,119 @@
+package dbbackup
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
+)
+
+// replayed applies the file $1 from the position $2 on; further arguments say where to stop.
+const replayed = `file=$1; from=$2; socket=$3; said=$4; shift 4
+{ TZ=UTC mariadb-binlog --start-position="$from" "$@" "$file" 2>"$said" || { tail -n 3 "$said" >&2; echo "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the binary log could not be read';"; }; } | mariadb --no-defaults --socket="$socket" --user=root --binary-mode --max-allowed-packet=1G`
+
+// replay applies the stored binary logs behind the backup, in the order of their transactions. Logs of several servers overlap where
+// one took over from the other: what was applied is not applied again. A gap is an error: half of a history is none.
+func (r Restorer) replay(ctx context.Context, c backup.Catalog, m backup.Manifest, key backup.Key, to Point, server *Temporary, done *Restored) error {
+	// Clocks of two servers differ by less than this, or replication would have other troubles.
+	const slack = time.Hour
+	logs, err := c.Logs(ctx, m.Began.Add(-slack))
+	if err != nil {
+		return err
+	}
+	var limit uint64
+	if to.Position != "" {
+		if limit, err = sequence(to.Position); err != nil {
+			return err
+		}
+	}
+	for _, l := range logs {
+		if !to.Time.IsZero() && !l.First.Before(to.Time) {
+			continue
+		}
+		at, err := sequence(done.Position)
+		if err != nil {
+			return err
+		}
+		if limit > 0 && at >= limit {
+			break
+		}
+		file := filepath.Join(r.Scratch, l.File)
+		span, err := r.fetchLog(ctx, c, l, key, file, to.Time)
+		if err != nil {
+			return fmt.Errorf("binary log %s of %s: %w", l.File, l.Server, err)
+		}
+		if span.Before > at {
+			if span.Begin > at+1 {
+				return fmt.Errorf("transactions %d to %d are in no stored binary log: the restore can reach %s, at %s; restore to before then, or from a later backup", at+1, span.Begin-1, done.Position, done.Until.UTC().Format(time.DateTime))
+			}
+			r.doing(fmt.Sprintf("replaying %s of %s, up to %s", l.File, l.Server, span.Last.Format(time.DateTime)))
+			var stop []string
+			switch {
+			case limit > 0 && span.Before > limit:
+				stop = append(stop, "--stop-position="+to.Position)
+			case span.past:
+				stop = append(stop, "--stop-position="+span.BeforePosition)
+			}
+			args := append([]string{"-c", replayed, "sh", file, done.Position, server.socket, filepath.Join(r.Scratch, "said")}, stop...)
+			if err := r.Run.Run(ctx, "sh", args...); err != nil {
+				return fmt.Errorf("replaying binary log %s of %s: %w", l.File, l.Server, err)
+			}
+			if done.Position, err = server.position(ctx); err != nil {
+				return err
+			}
+			done.Logs++
+			if done.Until = span.Last; !to.Time.IsZero() && to.Time.Before(span.Last) {
+				done.Until = to.Time
+			}
+		}
+		if span.past {
+			break // what comes later lies behind the moment too, whichever server wrote it
+		}
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	if at, err := sequence(done.Position); err == nil && limit > at {
+		return fmt.Errorf("the stored binary logs end at %s, before %s", done.Position, to.Position)
+	}
+	return nil
+}
+
+func (r Restorer) fetchLog(ctx context.Context, c backup.Catalog, l backup.Log, key backup.Key, file string, until time.Time) (Span, error) {
+	from, err := c.OpenLog(ctx, l, key)
+	if err != nil {
+		return Span{}, err
+	}
+	defer from.Close()
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
+	if err != nil {
+		return Span{}, err
+	}
+	defer f.Close()
+	if _, err := io.Copy(f, from); err != nil {
+		return Span{}, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return Span{}, err
+	}
+	return Scan(f, until)
+}
+
+// sequence is the sequence number of a position in the one domain that a farm's servers write in.
+func sequence(position string) (uint64, error) {
+	parts := strings.Split(position, "-")
+	if strings.Contains(position, ",") || len(parts) != 3 {
+		return 0, fmt.Errorf("%q is no GTID of one domain, such as 0-1-42", position)
+	}
+	n, err := strconv.ParseUint(parts[2], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no GTID of one domain, such as 0-1-42", position)
+	}
+	return n, nil
+}
