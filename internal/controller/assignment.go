@@ -88,6 +88,7 @@ func (k *keeper) writeAssignment(ctx context.Context, s *sight, name string, rec
 		Farm: k.farm, Zone: s.farm.Spec.Zone, Role: role.Spec, Index: rec.Index, Address: rec.Address, Token: rec.Token,
 		Nameserver: k.runtime.Nameserver, Names: state.NamesOf(s.farm.Spec), Application: role.app, Draining: rec.Phase == state.Draining, Measures: s.askedOf(role),
 	}
+	s.assignBackups(&a, rec, role)
 	if rec.Generation != role.generation {
 		var former state.Assignment
 		if err := json.Unmarshal([]byte(k.written[key]), &former); err == nil && former.Token == rec.Token {

@@ -65,7 +65,7 @@ func (k *keeper) endRole(ctx context.Context, name string, r *roleSight) error {
 	if err := releaseAddresses(ctx, k.store, k.farm, name); err != nil {
 		return err
 	}
-	keys := []string{state.MemoryKey(k.farm, name), state.DatabaseKey(k.farm, name), state.ManualKey(k.farm, name)}
+	keys := []string{state.MemoryKey(k.farm, name), state.DatabaseKey(k.farm, name), state.ManualKey(k.farm, name), state.BackupsKey(k.farm, name), state.BackupWishKey(k.farm, name)}
 	if kept == 0 {
 		keys = append(keys, state.SecretKey(k.farm, name)) // else the data that is kept was made with it
 	}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup/targets"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
 	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
@@ -36,6 +38,8 @@ type Options struct {
 	Behavior func(name string) (behavior.Behavior, bool)
 	// Decide is the engine. nil: engine.Decide.
 	Decide func(engine.View) engine.Outcome
+	// OpenBackups opens the place of backups at an address, see spec.Backup.To. nil: targets.Targets.
+	OpenBackups func(ctx context.Context, to string) (backup.Target, error)
 	// Cloud answers for metrics that AWS keeps. nil: AWS' own clients.
 	Cloud source.Cloud
 	// OpenPublisher makes what publishes names outside of the farm's nameserver. nil: publishers.Open.
@@ -66,6 +70,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Decide == nil {
 		o.Decide = engine.Decide
+	}
+	if o.OpenBackups == nil {
+		o.OpenBackups = (&targets.Targets{}).Open
 	}
 	if o.Cloud == nil {
 		o.Cloud = &aws.Clients{}

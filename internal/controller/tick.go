@@ -170,6 +170,9 @@ func (k *keeper) tick(ctx context.Context) error {
 	if err := k.remember(ctx, seen, outcome.Memory); err != nil {
 		return err
 	}
+	if err := k.writeBackups(ctx, seen, outcome.Backups); err != nil {
+		return err
+	}
 	if err := k.record(ctx, view, outcome); err != nil {
 		return err
 	}

@@ -58,6 +58,11 @@ type roleSight struct {
 	// database is what was decided of a replicated role's servers, nil for nothing yet.
 	database    *state.Database
 	databaseRev store.Revision
+
+	backups       *state.Backups
+	backupsRev    store.Revision
+	backupWish    *state.BackupTask
+	backupWishRev store.Revision
 }
 
 type recordSight struct {
@@ -208,6 +213,9 @@ func (k *keeper) observeRecords(ctx context.Context, s *sight) error {
 			r.manual = &byHand[i].Value
 		}
 	}
+	if err := k.observeBackups(ctx, s); err != nil {
+		return err
+	}
 	for name, r := range s.roles {
 		if r.revision == 0 && !r.Deleting {
 			delete(s.roles, name) // a policy whose role is not declared yet
@@ -276,7 +284,7 @@ func (s *sight) view() engine.View {
 		}
 		of := instances[r.Spec.Name]
 		slices.SortFunc(of, func(a, b engine.Instance) int { return cmp.Compare(a.Index, b.Index) })
-		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory, Replicated: r.traits.Replicated, Database: r.database, Manual: r.manual}
+		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory, Replicated: r.traits.Replicated, Database: r.database, Manual: r.manual, Backups: r.backups, BackupWish: r.backupWish}
 		for _, p := range r.policies {
 			role.Policies = append(role.Policies, s.measured(p, instances))
 		}
