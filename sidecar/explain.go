@@ -228,6 +228,13 @@ func (o *explainOptions) print(w io.Writer, found []explained, now time.Time) er
 			text += e.Head(reader) + "\n" + e.WhyNot.Words(reader)
 		default:
 			text += e.Words(reader)
+			if role := e.Role(); role != nil && role.Database != nil {
+				for _, f := range []*state.Failover{role.Database.Last, role.Database.Failover} {
+					if f != nil {
+						text += "\n" + failoverWords(f)
+					}
+				}
+			}
 		}
 		if e.Replay != nil {
 			text += "\n" + e.Replay.Words() + "\n"

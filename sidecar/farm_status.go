@@ -66,6 +66,13 @@ func lookAtFarm(ctx context.Context, s store.Store, farm string, now time.Time) 
 		if manual.Active(now) {
 			status.Manual = &manual
 		}
+		db, _, err := store.GetJSON[state.Database](ctx, s, state.DatabaseKey(farm, r.Value.Spec.Name))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return f, err
+		}
+		if err == nil {
+			status.Database = &db
+		}
 		f.Roles = append(f.Roles, status)
 	}
 	return f, nil
@@ -100,6 +107,12 @@ func instanceOf(i state.Instance, report state.Report, heard bool, now time.Time
 		}
 	}
 	s.Health = health(i, report, heard, now)
+	if heard && report.Database != nil {
+		s.Database = report.Database
+		if s.Health == "ok" {
+			s.Health += ", " + databaseHealth(report.Database)
+		}
+	}
 	return s
 }
 

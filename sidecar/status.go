@@ -89,6 +89,8 @@ type roleStatus struct {
 	Desired  int    `json:"desired"`
 	Reason   string `json:"reason"`
 	Deleting bool   `json:"deleting,omitempty"`
+	// Database is what is decided of a replicated database.
+	Database *state.Database `json:"database,omitempty"`
 	// Manual is the number set by hand that holds now.
 	Manual *state.Manual `json:"manual,omitempty"`
 }
@@ -109,6 +111,8 @@ type instanceStatus struct {
 	Heard   time.Time      `json:"heard,omitzero"` // last report
 	Reason  string         `json:"reason"`
 	Failure *state.Failure `json:"failure,omitempty"`
+	// Database is how a database's server stands.
+	Database *state.DatabaseReport `json:"database,omitempty"`
 }
 
 // look reads what is to be printed. args name a farm or nothing.
@@ -196,6 +200,9 @@ func (f farmStatus) print(b *strings.Builder, p palette) {
 			serving = p.warn(serving)
 		}
 		why := r.Reason
+		if r.Database != nil && r.Database.Failover != nil {
+			why = p.warn(fmt.Sprintf("primary changes, step %q for %s", r.Database.Failover.Step, age(time.Since(r.Database.Failover.Since))))
+		}
 		if r.Deleting {
 			why = "being destroyed"
 		}
