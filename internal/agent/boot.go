@@ -12,6 +12,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/release"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/resolver"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
@@ -101,8 +102,14 @@ func (a *agent) bootUp(ctx context.Context, as state.Assignment, f *follower) (b
 	return in.Input, nil
 }
 
-// startResolver takes the instance's name resolution over.
+// resolverEvery is how often what names the resolver is looked at on a machine whose own programs may write it anew.
+const resolverEvery = 15 * time.Second
+
+// startResolver takes the instance's name resolution over, unless the platform's own knows the farm's names.
 func (a *agent) startResolver(ctx context.Context, as state.Assignment) error {
+	if as.Names == state.NamesPlatform {
+		return nil
+	}
 	conf := resolver.Conf{Path: a.file("etc/resolv.conf"), Kept: a.file("etc/farmhand/resolv.conf.before")}
 	others, err := conf.Before()
 	if err != nil {
@@ -116,7 +123,25 @@ func (a *agent) startResolver(ctx context.Context, as state.Assignment) error {
 	if _, err := a.names.Serve(context.WithoutCancel(ctx), a.Names); err != nil {
 		return err
 	}
+	if as.Names == state.NamesSelf {
+		a.names.SetZone(dns.Zone{Name: as.Zone}) // until the topology is read: ours, and empty
+		go keepTaken(ctx, conf)
+	}
 	return conf.TakeOver()
+}
+
+// keepTaken takes resolv.conf over again whenever a DHCP client has written it.
+func keepTaken(ctx context.Context, conf resolver.Conf) {
+	tick := time.NewTicker(resolverEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = conf.TakeOver() // what stands in its way now may not at the next look
+		}
+	}
 }
 
 // fetchTries bounds the tries to get the release; the gateway's client goes on by itself while the sidecar is away,

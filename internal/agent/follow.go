@@ -12,6 +12,7 @@ import (
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/measure"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -99,6 +100,9 @@ func (f *follower) read(ctx context.Context) (reading, error) {
 	}
 	if r.Topology, r.revision, err = get[state.Topology](ctx, f, state.TopologyKey(farm)); err != nil {
 		return reading{}, err
+	}
+	if a := f.agent; a.names != nil && r.assignment.Names == state.NamesSelf {
+		a.names.SetZone(dns.Plan(r.Topology, r.Topology.Names))
 	}
 	if r.Secret, _, err = get[map[string]string](ctx, f, state.SecretKey(farm, as.Role.Name)); err != nil {
 		return reading{}, err

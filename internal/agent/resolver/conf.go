@@ -49,7 +49,8 @@ func read(path string) (*dns.ClientConfig, error) {
 }
 
 // TakeOver makes the file name the resolver on this instance only, and keeps everything else that it says (search
-// domains, options). It is written in place: in a container it is a mount, which cannot be renamed over.
+// domains, options). It is written in place: in a container it is a mount, which cannot be renamed over. A link, by which a
+// machine's own resolver keeps it, is replaced: what it leads to is not ours.
 func (c Conf) TakeOver() error {
 	former, err := os.ReadFile(c.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -73,6 +74,11 @@ func (c Conf) TakeOver() error {
 	}
 	if err := os.WriteFile(c.Kept, former, 0o644); err != nil {
 		return fmt.Errorf("taking the instance's resolvers over: %w", err)
+	}
+	if info, err := os.Lstat(c.Path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if err := os.Remove(c.Path); err != nil {
+			return fmt.Errorf("taking the instance's resolvers over: %w", err)
+		}
 	}
 	if err := os.WriteFile(c.Path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		return fmt.Errorf("taking the instance's resolvers over: %w", err)

@@ -1,7 +1,7 @@
 // Package resolver answers the names that the programs of an instance ask for: the farm's zone from the sidecar's
 // nameserver, everything else from the resolvers that the instance had before.
 //
-// Names of the farm go on being answered, as they were last, while the sidecar is away. Start at Resolver.
+// Where the farm has no nameserver, it answers for the zone itself from what the agent hands it. Names of the farm go on being answered, as they were last, while the sidecar is away. Start at Resolver.
 package resolver
 
 import (
@@ -9,10 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
+
+	names "github.com/farmhand/terraform-provider-farmhand/internal/dns"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns/answer"
 )
 
 const (
@@ -38,6 +43,9 @@ type Resolver struct {
 	others []string // host:port, in the order in which they are asked
 	slots  chan struct{}
 
+	self atomic.Pointer[answer.Zone] // nil: the nameserver is asked
+	turn atomic.Uint32
+
 	mu         sync.Mutex
 	nameserver string
 	awayUntil  time.Time
@@ -61,6 +69,13 @@ func (r *Resolver) SetNameserver(addr string) {
 	defer r.mu.Unlock()
 	if addr != r.nameserver {
 		r.nameserver, r.awayUntil = addr, time.Time{}
+	}
+}
+
+// SetZone has the resolver answer for the farm's zone itself, from plan, from now on.
+func (r *Resolver) SetZone(plan names.Zone) {
+	if z := r.self.Load(); z == nil || !z.Plan().Equal(plan) {
+		r.self.Store(answer.New(plan, uint32(time.Now().Unix())))
 	}
 }
 
@@ -116,6 +131,11 @@ func (r *Resolver) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	case len(q.Question) != 1:
 		a = new(dns.Msg).SetRcode(q, dns.RcodeFormatError)
 	case dns.IsSubDomain(r.zone, dns.CanonicalName(q.Question[0].Name)):
+		if z := r.self.Load(); z != nil {
+			a = new(dns.Msg).SetReply(q)
+			z.Answer(a, q.Question[0], netip.Addr{}, int(r.turn.Add(1)&0xffff))
+			break
+		}
 		a = r.ours(q, network)
 	default:
 		a = r.other(q, network)

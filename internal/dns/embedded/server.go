@@ -17,6 +17,7 @@ import (
 	wire "github.com/miekg/dns"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns/answer"
 )
 
 // udpSize is the largest UDP answer: what DNS Flag Day 2020 found to pass everywhere without fragments.
@@ -41,7 +42,7 @@ type Server struct {
 	turn    atomic.Uint32
 
 	publish sync.Mutex
-	zone    atomic.Pointer[zone]
+	zone    atomic.Pointer[answer.Zone]
 }
 
 // Listen opens the server on host, on the same port for UDP and TCP: port if it is free, else any. Serve answers.
@@ -60,7 +61,7 @@ func Listen(host string, port int, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s.forward = newForwarder(opts.ResolvConf, func(server string) bool { return server == s.own.String() })
-	s.zone.Store(newZone(dns.Zone{Name: opts.Zone}, uint32(opts.Now().Unix())))
+	s.zone.Store(answer.New(dns.Zone{Name: opts.Zone}, uint32(opts.Now().Unix())))
 	return s, nil
 }
 
@@ -90,17 +91,17 @@ func (s *Server) listen(host string, port int) error {
 func (s *Server) Port() int { return int(s.own.Port()) }
 
 // Serial is that of the zone now.
-func (s *Server) Serial() uint32 { return s.zone.Load().serial }
+func (s *Server) Serial() uint32 { return s.zone.Load().Serial() }
 
 // Publish answers from plan from now on. The serial moves if plan says anything new.
 func (s *Server) Publish(plan dns.Zone) {
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	former := s.zone.Load()
-	if former.plan.Equal(plan) {
+	if former.Plan().Equal(plan) {
 		return
 	}
-	s.zone.Store(newZone(plan, max(former.serial+1, uint32(s.opts.Now().Unix()))))
+	s.zone.Store(answer.New(plan, max(former.Serial()+1, uint32(s.opts.Now().Unix()))))
 }
 
 // Serve answers until ctx ends, then closes. nil after that.
@@ -176,19 +177,19 @@ func (s *Server) reply(ctx context.Context, request *wire.Msg, network string) *
 	switch {
 	case q.Qclass != wire.ClassINET && q.Qclass != wire.ClassANY, q.Qtype == wire.TypeAXFR, q.Qtype == wire.TypeIXFR:
 		reply.Rcode = wire.RcodeRefused
-	case zone.holds(q.Name):
-		zone.answer(reply, q, s.own.Addr(), int(s.turn.Add(1)&0xffff))
+	case zone.Holds(q.Name):
+		zone.Answer(reply, q, s.own.Addr(), int(s.turn.Add(1)&0xffff))
 	case !request.RecursionDesired:
 		reply.Rcode = wire.RcodeRefused
 	default:
-		answer, err := s.forward.ask(ctx, request, network)
+		a, err := s.forward.ask(ctx, request, network)
 		if err != nil {
 			s.opts.Log.Debug("forwarding a question", "name", q.Name, "error", err)
 			reply.Rcode = wire.RcodeServerFailure
 			return reply
 		}
-		answer.Id = request.Id
-		return answer
+		a.Id = request.Id
+		return a
 	}
 	return reply
 }

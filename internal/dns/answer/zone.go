@@ -1,4 +1,6 @@
-package embedded
+// Package answer makes replies out of a plan of names: for the sidecar's nameserver, and for agents that answer for their farm's
+// zone themselves.
+package answer
 
 import (
 	"net/netip"
@@ -13,8 +15,8 @@ import (
 // is to be found within a second.
 const negativeTTL = 1
 
-// zone is a plan made ready to answer from. It is never changed: a new plan is a new zone.
-type zone struct {
+// Zone is a plan made ready to answer from. It is never changed: a new plan is a new Zone.
+type Zone struct {
 	plan    dns.Zone
 	origin  string // "shop.internal."
 	serial  uint32
@@ -23,8 +25,9 @@ type zone struct {
 	between map[string]bool
 }
 
-func newZone(plan dns.Zone, serial uint32) *zone {
-	z := &zone{plan: plan, origin: wire.Fqdn(plan.Name), serial: serial, records: map[string]dns.Record{}, between: map[string]bool{}}
+// New makes a zone of a plan; serial is that of its SOA.
+func New(plan dns.Zone, serial uint32) *Zone {
+	z := &Zone{plan: plan, origin: wire.Fqdn(plan.Name), serial: serial, records: map[string]dns.Record{}, between: map[string]bool{}}
 	for _, r := range plan.Records {
 		name := r.Name + "." + z.origin
 		z.records[name] = r
@@ -40,11 +43,16 @@ func newZone(plan dns.Zone, serial uint32) *zone {
 	return z
 }
 
-func (z *zone) holds(name string) bool { return wire.IsSubDomain(z.origin, name) }
+// Plan and Serial are what it was made of.
+func (z *Zone) Plan() dns.Zone { return z.plan }
+func (z *Zone) Serial() uint32 { return z.serial }
 
-// answer fills in the reply to a question about a name of the zone. turn rotates addresses, so that clients which
-// take the first one spread.
-func (z *zone) answer(reply *wire.Msg, q wire.Question, own netip.Addr, turn int) {
+// Holds tells whether a name is in the zone.
+func (z *Zone) Holds(name string) bool { return wire.IsSubDomain(z.origin, name) }
+
+// Answer fills in the reply to a question about a name of the zone. turn rotates addresses, so that clients which
+// take the first one spread. own is the address of the zone's nameserver, invalid for none.
+func (z *Zone) Answer(reply *wire.Msg, q wire.Question, own netip.Addr, turn int) {
 	reply.Authoritative = true
 	name := strings.ToLower(q.Name)
 	switch {
@@ -74,7 +82,7 @@ func (z *zone) answer(reply *wire.Msg, q wire.Question, own netip.Addr, turn int
 	reply.Ns = append(reply.Ns, z.soa())
 }
 
-func (z *zone) addresses(reply *wire.Msg, q wire.Question, r dns.Record, turn int) {
+func (z *Zone) addresses(reply *wire.Msg, q wire.Question, r dns.Record, turn int) {
 	for i := range r.Addresses {
 		a := r.Addresses[(i+turn)%len(r.Addresses)]
 		// The name as it was asked: clients compare it, in its very case.
@@ -93,7 +101,7 @@ func (z *zone) addresses(reply *wire.Msg, q wire.Question, r dns.Record, turn in
 	}
 }
 
-func (z *zone) soa() wire.RR {
+func (z *Zone) soa() wire.RR {
 	return &wire.SOA{
 		Hdr:    wire.RR_Header{Name: z.origin, Rrtype: wire.TypeSOA, Class: wire.ClassINET, Ttl: negativeTTL},
 		Ns:     "ns." + z.origin,
@@ -102,7 +110,7 @@ func (z *zone) soa() wire.RR {
 	}
 }
 
-func (z *zone) ns() wire.RR {
+func (z *Zone) ns() wire.RR {
 	return &wire.NS{
 		Hdr: wire.RR_Header{Name: z.origin, Rrtype: wire.TypeNS, Class: wire.ClassINET, Ttl: uint32(dns.DefaultTTL.Seconds())},
 		Ns:  "ns." + z.origin,
