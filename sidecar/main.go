@@ -60,6 +60,6 @@ servers, and says why. terraform apply starts it; the commands here look at what
 	}
 	root.PersistentFlags().String("state-dir", "", "folder of the sidecar and its store (default $FARMHAND_STATE_DIR, else ~/.local/state/farmhand)")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(version), newAgent(version), newStatus(), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newSimulated(), newSimulate(), newVersion(version), newExitCodes())
+	root.AddCommand(newRun(version), newAgent(version), newMySQLProxy(), newStatus(), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newSimulated(), newSimulate(), newVersion(version), newExitCodes())
 	return root
 }

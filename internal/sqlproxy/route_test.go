@@ -55,7 +55,7 @@ func TestFingerprint(t *testing.T) {
 		"select `a b`, \"x\\\"y\" # rest":                  "select `a b`, ?",
 		"select a--1":                                      "select a--?",
 		"select /* c */ 1;":                                "select ?",
-		"select 1; select 2":                               "select ?;select ?",
+		"select 1; select 2":                               "select ? ;select ?",
 		"select t1.c2 from t1":                             "select t1.c2 from t1",
 	} {
 		if got := scan([]byte(in), nil); string(got.fingerprint) != want {
