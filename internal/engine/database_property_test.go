@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"testing"
 	"time"
 
@@ -28,6 +29,16 @@ func TestDatabases(t *testing.T) {
 			Settings: map[string]string{"flap_minutes": fmt.Sprint(rapid.SampledFrom([]int{0, 1}).Draw(t, "flap minutes"))}})
 		role.stateful = true
 		role.replicate()
+		looks := 0
+		w.record = func(v engine.View) { // the ledger's record of a look decides as the look did
+			if looks++; looks%50 != 0 {
+				return
+			}
+			is, was := engine.Decide(engine.Reduce(v, "mysql")), engine.Decide(v)
+			if !reflect.DeepEqual(is.Decisions, was.Decisions) || !reflect.DeepEqual(is.Databases, was.Databases) {
+				t.Fatalf("reduced, it decides %+v %+v and not %+v %+v", is.Decisions, is.Databases, was.Decisions, was.Databases)
+			}
+		}
 		var log []string
 		term := int64(0)
 		sound := func() {

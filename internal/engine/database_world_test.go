@@ -369,6 +369,9 @@ func (w *world) watchFor(d time.Duration) string {
 				every = 250 * time.Millisecond
 			}
 		}
+		if w.record != nil {
+			w.record(w.view())
+		}
 		if now := w.noted(); now != seen || w.now.Sub(last) >= every {
 			seen, last = now, w.now
 			b.WriteString(w.words(w.decide()))

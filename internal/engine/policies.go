@@ -31,16 +31,19 @@ func (p *pass) wishes(base int) []*wish {
 		w := &wish{policy: policy}
 		w.vote = Vote{Policy: policy.Spec.Name, Kind: policy.Spec.Kind(), Want: base, Value: policy.Measure.Value, Age: brief(policy.Measure.Age)}
 		if p.measured(w) {
+			of := base - p.unmeasured()
+			w.vote.Want = of
 			switch w.vote.Kind {
 			case spec.KindTarget:
-				p.target(w, base)
+				p.target(w, of)
 			case spec.KindStep:
-				p.steps(w, base)
+				p.steps(w, of)
 			case spec.KindThreshold:
-				p.threshold(w, base)
+				p.threshold(w, of)
 			case spec.KindQueue:
-				p.queue(w, base)
+				p.queue(w, of)
 			}
+			w.vote.Want += base - of
 			p.stabilize(w, base)
 		} else {
 			p.keepSpells(w.vote.Policy)
@@ -106,7 +109,16 @@ func sane(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) && v >= 0
 
 // shares is by how many servers the role's load is borne: the warm ones that are measured, and those that serve but
 // are not warm yet, which bear load all the same.
-func (p *pass) shares() int { return p.count(serving, sick) }
+func (p *pass) shares() int { return p.count(serving, sick) - p.unmeasured() }
+
+// unmeasured are the servers that no policy speaks of: the primary of a database that has replicas. Measurements are of
+// these, and so are the numbers that follow; it comes on top.
+func (p *pass) unmeasured() int {
+	if db := p.role.Database; p.role.Replicated && db != nil && db.Primary != "" && p.count(serving, sick) > 1 {
+		return 1
+	}
+	return 0
+}
 
 // needed is the number of servers that brings a total to level each, rounded up but for what floating point adds.
 func needed(total, level float64) int {

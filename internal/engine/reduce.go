@@ -68,7 +68,7 @@ func reduceRole(r Role, p *pass) Role {
 	if !slices.ContainsFunc(r.Instances, func(in Instance) bool { return in.Report != nil && in.Report.Wait != nil }) {
 		s.ShutdownHookTimeout = 0
 	}
-	s.Environment, s.Secrets, s.Uses, s.Settings = nil, nil, nil, nil
+	s.Environment, s.Secrets, s.Uses, s.Settings = nil, nil, nil, databaseSettings(r)
 	s.HealthCheck.HTTP, s.HealthCheck.TCP = nil, nil
 	r.Policies = slices.Clone(r.Policies)
 	for i := range r.Policies {
@@ -85,7 +85,11 @@ func reduceRole(r Role, p *pass) Role {
 	}
 	r.Instances = slices.Clone(r.Instances)
 	for i := range r.Instances {
+		address := r.Instances[i].Address
 		reduceInstance(&r.Instances[i], s.ScaleIn == spec.ScaleInLeastBusy)
+		if r.Replicated {
+			r.Instances[i].Address = address
+		}
 	}
 	return r
 }
@@ -122,4 +126,18 @@ func reduceInstance(in *Instance, leastBusy bool) {
 		r.Samples = in.Report.Samples[n-1:]
 	}
 	in.Report = &r
+}
+
+// databaseSettings are those settings that decide on a failover; none of them is a secret.
+func databaseSettings(r Role) map[string]string {
+	if !r.Replicated {
+		return nil
+	}
+	kept := map[string]string{}
+	for _, name := range []string{SettingFailover, SettingMaxLag, SettingFlapMinutes} {
+		if v, ok := r.Spec.Settings[name]; ok {
+			kept[name] = v
+		}
+	}
+	return kept
 }

@@ -28,7 +28,8 @@ type world struct {
 	serial   int
 	broken   []string
 	last     engine.Outcome
-	most     int // desired at the former tick
+	record   func(engine.View) // sees what databases are decided on; nil: nobody asks
+	most     int               // desired at the former tick
 }
 
 type roleWorld struct {
