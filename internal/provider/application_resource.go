@@ -158,7 +158,7 @@ func (r *applicationResource) pack(ctx context.Context, m *applicationModel, dia
 		diags.AddError("The store cannot be opened", sentence(err.Error()))
 		return nil, spec.Application{}, false
 	}
-	blobs, err := r.openBlobs()
+	blobs, err := r.openBlobs(ctx)
 	if err != nil {
 		diags.AddError("The folder of releases cannot be opened", sentence(err.Error()))
 		return nil, spec.Application{}, false
@@ -195,7 +195,7 @@ func (r *applicationResource) dropRelease(ctx context.Context, s store.Store, re
 			return
 		}
 	}
-	if blobs, err := r.openBlobs(); err == nil {
+	if blobs, err := r.openBlobs(ctx); err == nil {
 		_ = blobs.DeleteBlob(ctx, release) // left behind it costs some disk, and the sidecar's removal takes it along
 	}
 }

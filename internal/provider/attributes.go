@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"maps"
+
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
@@ -13,6 +15,12 @@ func computedID(description string) schema.StringAttribute {
 		MarkdownDescription: description,
 		PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 	}
+}
+
+// withAttributes is both together.
+func withAttributes(a, b map[string]schema.Attribute) map[string]schema.Attribute {
+	maps.Copy(a, b)
+	return a
 }
 
 // requiredName is a name that a thing keeps for life.

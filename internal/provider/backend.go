@@ -27,11 +27,15 @@ type backend struct {
 	version string
 	dir     string // as configured; "" for the default
 	unknown bool   // dir is known only after apply
+	cloud   cloud  // where the store is in AWS, and how that is reached
 
 	removing sync.Mutex // one at a time removes the store
 
 	mu    sync.Mutex
 	store store.Store
+	blobs store.Blobs // of a store in AWS
+	// writable: a store in AWS was opened by making what it lacks, and not only to be looked at.
+	writable bool
 	// seen are the keys that a refresh of this run found to be in Terraform's state: their names are not taken by
 	// others, also where the plan replaces them and has therefore no former state to show.
 	seen map[string]bool
@@ -55,8 +59,16 @@ func (b *backend) stateDir() (string, error) {
 func (b *backend) open(ctx context.Context) (store.Store, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.store != nil {
+	if b.store != nil && (!b.remote() || b.writable) {
 		return b.store, nil
+	}
+	if b.remote() {
+		s, blobs, err := b.openRemote(ctx, false)
+		if err != nil {
+			return nil, err
+		}
+		b.store, b.blobs, b.writable = s, blobs, true
+		return s, nil
 	}
 	dir, err := b.stateDir()
 	if err != nil {
@@ -75,6 +87,19 @@ func (b *backend) open(ctx context.Context) (store.Store, error) {
 
 // openExisting is open for those who only read: it returns errNoStore instead of making one, as planning leaves no trace.
 func (b *backend) openExisting(ctx context.Context) (store.Store, error) {
+	if b.remote() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.store != nil {
+			return b.store, nil
+		}
+		s, blobs, err := b.openRemote(ctx, true)
+		if err != nil {
+			return nil, err
+		}
+		b.store, b.blobs = s, blobs
+		return s, nil
+	}
 	dir, err := b.stateDir()
 	if err != nil {
 		return nil, err
@@ -86,8 +111,16 @@ func (b *backend) openExisting(ctx context.Context) (store.Store, error) {
 	return b.open(ctx)
 }
 
-// openBlobs opens the folder of releases, making it if there is none.
-func (b *backend) openBlobs() (store.Blobs, error) {
+// openBlobs opens the folder of releases, or the bucket, making it if there is none.
+func (b *backend) openBlobs(ctx context.Context) (store.Blobs, error) {
+	if b.remote() {
+		if _, err := b.open(ctx); err != nil {
+			return nil, err
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.blobs, nil
+	}
 	dir, err := b.stateDir()
 	if err != nil {
 		return nil, err
@@ -101,7 +134,7 @@ func (b *backend) close() {
 	defer b.mu.Unlock()
 	if b.store != nil {
 		_ = b.store.Close()
-		b.store = nil
+		b.store, b.blobs, b.writable = nil, nil, false
 	}
 }
 
@@ -146,7 +179,7 @@ func (b *backend) taken(ctx context.Context, key string) (bool, error) {
 		return false, nil
 	}
 	s, err := b.openExisting(ctx)
-	if errors.Is(err, errNoStore) {
+	if noStoreYet(err) {
 		return false, nil
 	}
 	if err != nil {

@@ -81,7 +81,11 @@ func (b *backend) destroyRole(ctx context.Context, s store.Store, farm, role str
 
 // destroyFarm ends a farm with everything in it and gives its name back. It may be interrupted anywhere and called again.
 func (b *backend) destroyFarm(ctx context.Context, s store.Store, farm string) error {
-	err := markDeleting[spec.Farm](ctx, s, state.FarmKey(farm))
+	declared, _, err := store.GetJSON[state.Declared[spec.Farm]](ctx, s, state.FarmKey(farm))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	err = markDeleting[spec.Farm](ctx, s, state.FarmKey(farm))
 	if err == nil {
 		err = b.waitEnded(ctx, s, farm, "farm "+farm,
 			func(ctx context.Context) (bool, error) { return controller.FarmEnded(ctx, s, farm) },
@@ -90,6 +94,10 @@ func (b *backend) destroyFarm(ctx context.Context, s store.Store, farm string) e
 			})
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	// After its last instance, and before what tells that it was on EC2.
+	if err := b.undeployFarm(ctx, s, declared.Spec); err != nil {
 		return err
 	}
 	return controller.Erase(ctx, s, farm)
@@ -122,7 +130,7 @@ func (b *backend) waitEnded(ctx context.Context, s store.Store, farm, what strin
 			return err
 		}
 		if b.sidecarIsDead(ctx) {
-			options, err := b.ownController(s)
+			options, err := b.ownController(ctx, s)
 			if err != nil {
 				return err
 			}
@@ -146,8 +154,8 @@ func (b *backend) waitEnded(ctx context.Context, s store.Store, farm, what strin
 var acting sync.Mutex
 
 // ownController is what this process works with where it has to act in the sidecar's place.
-func (b *backend) ownController(s store.Store) (controller.Options, error) {
-	blobs, err := b.openBlobs()
+func (b *backend) ownController(ctx context.Context, s store.Store) (controller.Options, error) {
+	blobs, err := b.openBlobs(ctx)
 	if err != nil {
 		return controller.Options{}, err
 	}

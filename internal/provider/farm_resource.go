@@ -45,8 +45,8 @@ func defaultFarm() spec.Farm {
 	return f
 }
 
-// spec is the declaration, with defaults for what is null or unknown.
-func (m *farmModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Farm {
+// spec is the declaration, with defaults for what is null or unknown; region is the provider's, for a farm on EC2.
+func (m *farmModel) spec(ctx context.Context, region string, diags *diag.Diagnostics) spec.Farm {
 	f := spec.Farm{Name: m.Name.normal(), Sidecar: m.Sidecar.ValueString(), Zone: m.Zone.normal(), Tick: m.Tick.duration()}
 	if d := decode[dockerModel](ctx, m.Docker, diags); d != nil {
 		f.Docker = &spec.Docker{Subnet: d.Subnet.normal(), Image: d.Image.ValueString(), Host: d.Host.ValueString()}
@@ -56,6 +56,9 @@ func (m *farmModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Farm
 			BootTime: s.BootTime.duration(), Subnet: s.Subnet.normal(),
 			FailLaunches: s.FailLaunches.ValueFloat64(), Seed: s.Seed.ValueInt64(),
 		}
+	}
+	if a := decode[awsModel](ctx, m.AWS, diags); a != nil {
+		f.AWS = a.spec(ctx, region, diags)
 	}
 	f.SetDefaults()
 	keepZero(&f.Tick, m.Tick)
@@ -96,6 +99,25 @@ func (m *farmModel) fill(ctx context.Context, f spec.Farm, diags *diag.Diagnosti
 		}
 	}
 	m.Simulated = encode(ctx, m.Simulated, s, diags)
+
+	var a *awsModel
+	if f.AWS != nil {
+		if a = decode[awsModel](ctx, m.AWS, diags); a == nil {
+			a = emptyAWSModel()
+		}
+		a.fill(ctx, f.AWS, diags)
+	}
+	m.AWS = encode(ctx, m.AWS, a, diags)
+}
+
+// fillAWS makes known after apply what the plan could not know: a region that came from a resource.
+func (m *farmModel) fillAWS(ctx context.Context, f spec.Farm, diags *diag.Diagnostics) {
+	a := decode[awsModel](ctx, m.AWS, diags)
+	if a == nil || f.AWS == nil {
+		return
+	}
+	a.Region, a.AgentVersion = types.StringValue(f.AWS.Region), types.StringValue(f.AWS.AgentVersion)
+	m.AWS = encode(ctx, m.AWS, a, diags)
 }
 
 // planDefaults makes defaults known where the configuration leaves them out.
@@ -121,6 +143,13 @@ func (m *farmModel) planDefaults(ctx context.Context, config farmModel, f spec.F
 		}
 		m.Simulated = encode(ctx, m.Simulated, s, diags)
 	}
+	if a, c := decode[awsModel](ctx, m.AWS, diags), decode[awsModel](ctx, config.AWS, diags); a != nil && c != nil {
+		if c.Region.IsNull() && f.AWS.Region != "" {
+			a.Region = types.StringValue(f.AWS.Region)
+		}
+		a.AgentVersion = types.StringValue(f.AWS.AgentVersion)
+		m.AWS = encode(ctx, m.AWS, a, diags)
+	}
 }
 
 // ModifyPlan makes defaults known and finds what can be found at fault before anything is made.
@@ -134,7 +163,7 @@ func (r *farmResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	f := plan.spec(ctx, &resp.Diagnostics)
+	f := r.declared(ctx, &plan, &resp.Diagnostics)
 	plan.planDefaults(ctx, config, f, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if resp.Diagnostics.HasError() {
@@ -153,16 +182,24 @@ func (r *farmResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		return
 	}
 	r.plan(state.FarmKey(f.Name), f)
-	addProblems(&resp.Diagnostics, f.Validate())
+	addProblems(&resp.Diagnostics, append(f.Validate(), r.storeProblems(f)...))
 	if creating && !resp.Diagnostics.HasError() {
 		// A farm that exists was checked when it was made; its platform may be away now without harm to the plan.
 		s, err := r.openExisting(ctx)
-		if err != nil && !errors.Is(err, errNoStore) {
+		if err != nil && !noStoreYet(err) {
 			resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
 			return
 		}
-		addProblems(&resp.Diagnostics, platforms.Preflight(ctx, f, s))
+		addProblems(&resp.Diagnostics, r.preflight(ctx, f, s))
 	}
+}
+
+// preflight is what the platform says before anything is made.
+func (r *farmResource) preflight(ctx context.Context, f spec.Farm, s store.Store) []spec.Problem {
+	if f.AWS != nil {
+		return r.awsProblems(ctx, f, nil)
+	}
+	return platforms.Preflight(ctx, f, s)
 }
 
 // warnReplaced says how many running servers a new image replaces, by role: those of roles that name none.
@@ -198,10 +235,10 @@ func takenFarm(name string) string {
 func (r *farmResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var m farmModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
-	f := m.spec(ctx, &resp.Diagnostics)
+	f := r.declared(ctx, &m, &resp.Diagnostics)
 	timeout, d := m.Timeouts.Create(ctx, farmCreateTimeout)
 	resp.Diagnostics.Append(d...)
-	addProblems(&resp.Diagnostics, f.Validate())
+	addProblems(&resp.Diagnostics, append(f.Validate(), r.storeProblems(f)...))
 	if resp.Diagnostics.HasError() || !r.requireSidecar(ctx, path.Root("sidecar"), f.Sidecar, &resp.Diagnostics) {
 		return
 	}
@@ -210,7 +247,7 @@ func (r *farmResource) Create(ctx context.Context, req resource.CreateRequest, r
 		resp.Diagnostics.AddError("The store cannot be opened", sentence(err.Error()))
 		return
 	}
-	addProblems(&resp.Diagnostics, platforms.Preflight(ctx, f, s))
+	addProblems(&resp.Diagnostics, r.preflight(ctx, f, s))
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -223,12 +260,22 @@ func (r *farmResource) Create(ctx context.Context, req resource.CreateRequest, r
 		return
 	}
 	if err == nil {
+		err = r.deployFarm(ctx, &f)
+	}
+	if err == nil {
 		_, err = store.PutJSON(ctx, s, state.FarmKey(f.Name), state.Declared[spec.Farm]{Spec: f})
 	}
 	if err != nil {
 		resp.Diagnostics.AddError("The farm cannot be declared", sentence(err.Error()))
+		undoCreate(ctx, resp, func(cleanup context.Context) error {
+			if err := r.undeployFarm(cleanup, s, f); err != nil {
+				return err
+			}
+			return r.destroyFarm(cleanup, s, f.Name)
+		})
 		return
 	}
+	m.fillAWS(ctx, f, &resp.Diagnostics)
 	m.ID = types.StringValue(f.Name)
 	m.Nameserver = types.StringValue("")
 	markOwned(ctx, resp.Private, state.FarmKey(f.Name), &resp.Diagnostics)
@@ -257,6 +304,13 @@ func (r *farmResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 		return
 	}
 	r.saw(key)
+	if a := declared.Spec.AWS; a != nil {
+		said := map[string]string{}
+		if former := decode[awsModel](ctx, m.AWS, &resp.Diagnostics); former != nil {
+			said = stringMap(ctx, former.Tags, &resp.Diagnostics)
+		}
+		a.Tags = r.withoutDefaultTags(a.Tags, said)
+	}
 	m.fill(ctx, declared.Spec, &resp.Diagnostics)
 	runtime, _, err := store.GetJSON[state.Runtime](ctx, s, state.RuntimeKey(declared.Spec.Name))
 	switch {
@@ -278,12 +332,15 @@ func (r *farmResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 func (r *farmResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var m farmModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
-	f := m.spec(ctx, &resp.Diagnostics)
+	f := r.declared(ctx, &m, &resp.Diagnostics)
 	addProblems(&resp.Diagnostics, f.Validate())
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	s, err := r.open(ctx)
+	if err == nil {
+		err = r.deployFarm(ctx, &f)
+	}
 	if err == nil {
 		_, err = store.PutJSON(ctx, s, state.FarmKey(f.Name), state.Declared[spec.Farm]{Spec: f})
 	}
@@ -291,6 +348,7 @@ func (r *farmResource) Update(ctx context.Context, req resource.UpdateRequest, r
 		resp.Diagnostics.AddError("The farm cannot be declared", sentence(err.Error()))
 		return
 	}
+	m.fillAWS(ctx, f, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 

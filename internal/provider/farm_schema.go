@@ -25,6 +25,7 @@ type farmModel struct {
 	Zone       text           `tfsdk:"zone"`
 	Docker     types.Object   `tfsdk:"docker"`
 	Simulated  types.Object   `tfsdk:"simulated"`
+	AWS        types.Object   `tfsdk:"aws"`
 	Tick       text           `tfsdk:"tick"`
 	Nameserver types.String   `tfsdk:"nameserver"`
 	Timeouts   timeouts.Value `tfsdk:"timeouts"`
@@ -56,7 +57,7 @@ func (r *farmResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			"zone": requiredName("DNS zone that the farm's own nameserver answers for, such as `shop.internal`."),
 			"docker": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "Each instance is a container on Docker or Podman. One of `docker` and `simulated` is set; changing from one to the other makes a new farm.",
+				MarkdownDescription: "Each instance is a container on Docker or Podman. One of `docker`, `simulated` and `aws` is set; changing from one to the other makes a new farm.",
 				PlanModifiers:       []planmodifier.Object{replaceIfAppears()},
 				Attributes: map[string]schema.Attribute{
 					"subnet": schema.StringAttribute{
@@ -101,10 +102,11 @@ func (r *farmResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 					},
 				},
 			},
-			"tick": optionalDuration("How often the sidecar looks when nothing calls it earlier. Default: `" + defaultFarm().Tick.String() + "`."),
+			"aws":  farmAWSSchema(),
+			"tick": optionalDuration("How often the sidecar looks when nothing calls it earlier. Default: `" + defaultFarm().Tick.String() + "`, on EC2 `" + spec.DefaultTickAWS.String() + "`."),
 			"nameserver": schema.StringAttribute{
 				Computed:            true,
-				MarkdownDescription: "`address:port` of the farm's own nameserver.",
+				MarkdownDescription: "`address:port` of the farm's own nameserver; empty on EC2, where none listens.",
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
@@ -127,6 +129,6 @@ func replaceIfAppears() planmodifier.Object {
 
 func (r *farmResource) ConfigValidators(context.Context) []resource.ConfigValidator {
 	return []resource.ConfigValidator{
-		resourcevalidator.ExactlyOneOf(path.MatchRoot("docker"), path.MatchRoot("simulated")),
+		resourcevalidator.ExactlyOneOf(path.MatchRoot("docker"), path.MatchRoot("simulated"), path.MatchRoot("aws")),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -95,6 +96,35 @@ func (b *backend) sidecarRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = daemon.Find(ctx, dir)
+	if _, err = daemon.Find(ctx, dir); err == nil || !b.remote() {
+		return err
+	}
+	alive, remoteErr := b.sidecarsAlive(ctx)
+	if remoteErr != nil && !isGone(remoteErr) {
+		return remoteErr
+	}
+	for _, a := range alive {
+		if a.Sidecar != localSidecar { // this machine's was asked
+			return nil
+		}
+	}
 	return err
+}
+
+// sidecarsAlive are those that say in the store that they run.
+func (b *backend) sidecarsAlive(ctx context.Context) (alive []state.Alive, err error) {
+	s, err := b.openExisting(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := store.ListJSON[state.Alive](ctx, s, state.AlivePrefix())
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		if a.Value.Lives(time.Now()) {
+			alive = append(alive, a.Value)
+		}
+	}
+	return alive, nil
 }

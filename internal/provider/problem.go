@@ -45,16 +45,17 @@ func hasErrors(problems []spec.Problem) bool {
 func attributePath(s string) path.Path {
 	var p path.Path
 	var root string
+	var last string
 	for i, part := range splitPath(s) {
 		switch name, isName := strings.CutPrefix(part, "."); {
 		case i == 0:
 			root = part
 			p = path.Root(hclName(root))
-		case root == "uses":
+		case root == "uses", strings.HasPrefix(part, "[") && isSet(last):
 		case isMap(root):
 			p = p.AtMapKey(unquoted(name))
 		case isName:
-			p = p.AtName(name)
+			p, last = p.AtName(name), name
 		default:
 			n, err := strconv.Atoi(strings.Trim(part, "[]"))
 			if err != nil {
@@ -87,6 +88,15 @@ func hclName(field string) string {
 		return "step"
 	}
 	return field
+}
+
+// isSet names nested attributes whose elements have no order, and no path.
+func isSet(name string) bool {
+	switch name {
+	case "subnet_ids", "security_group_ids", "target_group_arns":
+		return true
+	}
+	return false
 }
 
 func isMap(root string) bool {

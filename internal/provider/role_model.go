@@ -47,10 +47,17 @@ func (m *roleModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Role
 		}
 	}
 	if v := decode[volumeModel](ctx, m.Volume, diags); v != nil {
-		r.Volume = &spec.Volume{Path: v.Path.ValueString(), OnDestroy: v.OnDestroy.ValueString()}
+		r.Volume = &spec.Volume{
+			Path: v.Path.ValueString(), OnDestroy: v.OnDestroy.ValueString(),
+			SizeGB: int(v.SizeGB.ValueInt64()), Type: v.Type.ValueString(), IOPS: int(v.IOPS.ValueInt64()),
+			Throughput: int(v.Throughput.ValueInt64()), KMSKey: v.KMSKey.ValueString(),
+		}
 		if b, ok := behaviors.Get(r.Behavior); ok && r.Volume.Path == "" {
 			r.Volume.Path = b.Traits().VolumePath
 		}
+	}
+	if a := decode[roleAWSModel](ctx, m.AWS, diags); a != nil {
+		r.AWS = a.spec(ctx, diags)
 	}
 	r.SetDefaults()
 	keepZero(&r.Drain, m.Drain)
@@ -86,9 +93,21 @@ func (m *roleModel) fill(ctx context.Context, r spec.Role, diags *diag.Diagnosti
 	m.fillHealthCheck(ctx, r.HealthCheck, diags)
 	var v *volumeModel
 	if r.Volume != nil {
-		v = &volumeModel{Path: types.StringValue(r.Volume.Path), OnDestroy: types.StringValue(r.Volume.OnDestroy)}
+		v = &volumeModel{
+			Path: types.StringValue(r.Volume.Path), OnDestroy: types.StringValue(r.Volume.OnDestroy),
+			SizeGB: optionalInt(r.Volume.SizeGB), Type: optionalString(r.Volume.Type), IOPS: optionalInt(r.Volume.IOPS),
+			Throughput: optionalInt(r.Volume.Throughput), KMSKey: optionalString(r.Volume.KMSKey),
+		}
 	}
 	m.Volume = encode(ctx, m.Volume, v, diags)
+	var a *roleAWSModel
+	if r.AWS != nil {
+		if a = decode[roleAWSModel](ctx, m.AWS, diags); a == nil {
+			a = emptyRoleAWSModel()
+		}
+		a.fill(ctx, r.AWS, diags)
+	}
+	m.AWS = encode(ctx, m.AWS, a, diags)
 	m.Drain = durationText(r.Drain)
 	m.LaunchTimeout = durationText(r.LaunchTimeout)
 	m.ScaleIn = types.StringValue(r.ScaleIn)

@@ -55,7 +55,7 @@ func (r *roleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		r.planResumedDestroy(ctx, key, resp)
 	}
 	s, err := r.openExisting(ctx)
-	if err != nil && !errors.Is(err, errNoStore) {
+	if err != nil && !noStoreYet(err) {
 		resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
 		return
 	}
@@ -110,6 +110,7 @@ func (r *roleResource) validatePlanned(ctx context.Context, s store.Store, farm,
 			Advice: "Say where the volume is to be mounted"})
 	}
 	if farm != nil {
+		problems = append(problems, farm.ValidateRole(role)...)
 		problems = append(problems, r.roomProblems(ctx, s, *farm, role)...)
 	}
 	if checkOn != nil && !hasErrors(problems) {
@@ -139,6 +140,9 @@ func (r *roleResource) roomProblems(ctx context.Context, s store.Store, farm spe
 
 // platformProblems asks the platform whether it could launch the role: the image exists and suits.
 func (r *roleResource) platformProblems(ctx context.Context, s store.Store, farm spec.Farm, role spec.Role) []spec.Problem {
+	if farm.AWS != nil {
+		return r.awsProblems(ctx, farm, &role)
+	}
 	if farm.Simulated != nil && s == nil {
 		return nil // it lives in the store, and there is none yet
 	}

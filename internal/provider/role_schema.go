@@ -40,6 +40,7 @@ type roleModel struct {
 	Settings         types.Map      `tfsdk:"settings"`
 	HealthCheck      types.Object   `tfsdk:"health_check"`
 	Volume           types.Object   `tfsdk:"volume"`
+	AWS              types.Object   `tfsdk:"aws"`
 	Drain            text           `tfsdk:"drain"`
 	LaunchTimeout    text           `tfsdk:"launch_timeout"`
 	ScaleIn          types.String   `tfsdk:"scale_in"`
@@ -73,6 +74,12 @@ type tcpCheckModel struct {
 type volumeModel struct {
 	Path      types.String `tfsdk:"path"`
 	OnDestroy types.String `tfsdk:"on_destroy"`
+
+	SizeGB     types.Int64  `tfsdk:"size_gb"`
+	Type       types.String `tfsdk:"type"`
+	IOPS       types.Int64  `tfsdk:"iops"`
+	Throughput types.Int64  `tfsdk:"throughput"`
+	KMSKey     types.String `tfsdk:"kms_key"`
 }
 
 func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -105,7 +112,7 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			},
 			"image": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Image of the platform. Default: the farm's.",
+				MarkdownDescription: "Image of the platform; on EC2 an AMI. Default: the farm's.",
 			},
 			"application": schema.StringAttribute{
 				Optional:            true,
@@ -181,7 +188,7 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			"volume": schema.SingleNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Data that belongs to the server's index and outlives the server: the next `mysql-1` has it again.",
-				Attributes: map[string]schema.Attribute{
+				Attributes: withAttributes(diskAttributes(), map[string]schema.Attribute{
 					"path": schema.StringAttribute{
 						Optional: true, Computed: true,
 						MarkdownDescription: "Where it is mounted. Default: where the behavior keeps its data.",
@@ -191,8 +198,9 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 						MarkdownDescription: "`delete` (default): the data goes with the role. `keep`: it stays.",
 						Validators:          []validator.String{stringvalidator.OneOf("delete", "keep")},
 					},
-				},
+				}),
 			},
+			"aws":            roleAWSSchema(),
 			"drain":          optionalDuration("Time from leaving DNS and balancers to termination. Default: `" + d.Drain.String() + "`."),
 			"launch_timeout": optionalDuration("How long a server may take from the platform's call to serving. Default: `" + d.LaunchTimeout.String() + "`."),
 			"scale_in": schema.StringAttribute{

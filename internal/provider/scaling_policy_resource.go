@@ -87,7 +87,7 @@ func (r *scalingPolicyResource) ModifyPlan(ctx context.Context, req resource.Mod
 	}
 	r.plan(key, p)
 	s, err := r.openExisting(ctx)
-	if err != nil && !errors.Is(err, errNoStore) {
+	if err != nil && !noStoreYet(err) {
 		resp.Diagnostics.AddError("The store cannot be read", sentence(err.Error()))
 		return
 	}

@@ -25,6 +25,8 @@ type AWS struct {
 	// Agent is the executable that instances run, by architecture ("arm64", "amd64"): names of blobs, "sha256-...", in
 	// the store's bucket. Set by the provider.
 	Agent map[string]string `json:"agent,omitempty"`
+	// AgentVersion is the version of those executables. Set by the provider.
+	AgentVersion string `json:"agent_version,omitempty"`
 }
 
 // RoleAWS is what a role wants of EC2.

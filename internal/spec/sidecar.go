@@ -4,4 +4,64 @@ package spec
 type Sidecar struct {
 	ID    string `json:"id"`    // what Farm.Sidecar names
 	Local bool   `json:"local"` // on the machine whose state directory holds the store
+	// AWS is set where it runs on EC2.
+	AWS *SidecarAWS `json:"aws,omitempty"`
+}
+
+// SidecarAWS is where a sidecar runs on EC2.
+type SidecarAWS struct {
+	Region           string            `json:"region"`
+	SubnetIDs        []string          `json:"subnet_ids"`
+	AMI              string            `json:"ami"`
+	InstanceType     string            `json:"instance_type"`
+	Size             int               `json:"size"` // instances: 1, or 2 for one that stands by
+	SecurityGroupIDs []string          `json:"security_group_ids,omitempty"`
+	InstanceProfile  string            `json:"instance_profile,omitempty"`
+	KeyName          string            `json:"key_name,omitempty"`
+	LogGroup         string            `json:"log_group,omitempty"`
+	Farms            []string          `json:"farms,omitempty"` // that its policy reaches; empty: all of the store
+	Tags             map[string]string `json:"tags,omitempty"`
+
+	// Set by the provider: version and executables, names of blobs by architecture.
+	Version string            `json:"version"`
+	Agent   map[string]string `json:"agent"`
+}
+
+// DefaultSidecarType is the smallest there is: a sidecar needs some 30 MB and looks every few seconds.
+const DefaultSidecarType = "t4g.nano"
+
+// maxSidecarName leaves farmhand-sidecar-NAME within an IAM role's name.
+const maxSidecarName = maxRoleNameIAM - len("farmhand-sidecar-")
+
+// SetDefaults fills in what was left out.
+func (s *Sidecar) SetDefaults() {
+	if s.AWS != nil {
+		orDefault(&s.AWS.InstanceType, DefaultSidecarType)
+		orDefault(&s.AWS.Size, 1)
+	}
+}
+
+// Validate checks everything that the declaration can show, after SetDefaults.
+func (s Sidecar) Validate() []Problem {
+	var c checker
+	if s.AWS == nil {
+		return nil
+	}
+	a := s.AWS
+	c.label("aws.name", s.ID, maxSidecarName)
+	if a.Region == "" {
+		c.wrong("aws", "no region is named", `Write it in the provider's block, region = "eu-west-1", or set AWS_REGION`)
+	}
+	if len(a.SubnetIDs) == 0 {
+		c.wrong("aws.subnet_ids", "no subnet is named", "Name at least one; with one in each of several zones, the sidecar survives the loss of a zone")
+	}
+	c.awsIDs("aws.subnet_ids", "subnet-", a.SubnetIDs)
+	c.awsIDs("aws.security_group_ids", "sg-", a.SecurityGroupIDs)
+	c.awsID("aws.ami", "ami-", a.AMI)
+	c.instanceTypes("aws.instance_type", []string{a.InstanceType})
+	if a.Size != 1 && a.Size != 2 {
+		c.wrong("aws.size", "a sidecar is one instance, or two of which one stands by", "Write 1 or 2")
+	}
+	c.tags("aws.tags", a.Tags)
+	return c.problems
 }

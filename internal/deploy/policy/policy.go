@@ -210,6 +210,9 @@ const storeMeta = "@farmhand"
 // Agents is the partition's hash that a farm's agents write to.
 func Agents(farm string) string { return farm + "@agents" }
 
+// Private is the hash of what a farm's instances may not read.
+func Private(farm string) string { return farm + "@sidecar" }
+
 // partitions is the condition that a request names nothing but these hash keys. See
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 func partitions(hashes ...string) Condition {
@@ -223,7 +226,7 @@ func (s Scope) farmPartitions() Condition {
 	}
 	hashes := []string{state.Shared, storeMeta}
 	for _, f := range s.Farms {
-		hashes = append(hashes, f, Agents(f))
+		hashes = append(hashes, f, Agents(f), Private(f))
 	}
 	return partitions(hashes...)
 }
