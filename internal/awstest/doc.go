@@ -1,5 +1,6 @@
 // Package awstest is a stand-in for AWS' HTTP interfaces, for tests: EC2, Elastic Load Balancing v2, Route 53, IAM, Auto
-// Scaling, STS, S3 and CloudWatch Logs at one address, told apart by the credential scope that a request is signed for.
+// Scaling and STS at one address, told apart by the credential scope that a request is signed for. S3 and CloudWatch Logs
+// are not in it: requests signed for them are answered UnknownService.
 //
 // It is strict where AWS is strict: unknown actions and parameters, missing ones, ids that are malformed or of another
 // account, reused client tokens, wrong regions and unsigned requests are refused with the codes that AWS documents. It
@@ -10,5 +11,5 @@
 // It is not AWS: signatures are looked at but not computed, policies are stored but not evaluated (Deny refuses an
 // action), nothing costs anything. Nobody may rely on a habit of it that AWS does not document.
 //
-// Every state follows from the clock in Options: nothing sleeps. Package containers makes instances real.
+// Every state follows from the clock in Options: nothing sleeps. An ec2.Backing can make instances real; none is in here.
 package awstest
