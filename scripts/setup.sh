@@ -49,16 +49,28 @@ tools() {
 	[ -z "$missing" ] || install ca-certificates $missing || ready=false
 }
 
+# start_nothing keeps services from starting as they are installed, on a machine without an init system.
+start_nothing() {
+	if $root && [ ! -e /usr/sbin/policy-rc.d ] && [ ! -d /run/systemd/system ]; then
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod 755 /usr/sbin/policy-rc.d
+	fi
+}
+
 # Tests of replication run real servers on the loopback network; where apt lacks them, those tests say that they skip.
 database_server() {
 	have mariadbd && have mariabackup && return
 	have apt-get && in_apt mariadb-backup || return 0
-	if $root && [ ! -e /usr/sbin/policy-rc.d ] && [ ! -d /run/systemd/system ]; then
-		# Nothing is to start by itself on a machine without an init system.
-		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-		chmod 755 /usr/sbin/policy-rc.d
-	fi
+	start_nothing
 	install mariadb-server mariadb-backup || true
+}
+
+# Tests of publishing names run a real BIND.
+nameserver() {
+	have named || [ -x /usr/sbin/named ] && return
+	have apt-get && in_apt bind9 || return 0
+	start_nothing
+	install bind9 || true
 }
 
 go_toolchain() {
@@ -196,6 +208,7 @@ tools
 go_toolchain
 dynalite
 database_server
+nameserver
 if engine; then
 	# Without the base image a farm names one of its own, so that its absence is no end.
 	scripts/base-image.sh || warn "set-up: the base image could not be built (above); roles need an image of their own"

@@ -20,7 +20,7 @@ func NamesOf(farm spec.Farm) string {
 	return NamesSelf
 }
 
-// DNSSecretPrefix and DNSSecretKey hold DNSSecret, which no instance may read.
+// DNSSecretPrefix and DNSSecretKey hold DNSSecret, which no instance may read: on DynamoDB it stands under a hash of its own.
 func DNSSecretPrefix(farm string) string      { return farm + "/dnssecret/" }
 func DNSSecretKey(farm, record string) string { return DNSSecretPrefix(farm) + record }
 

@@ -5,7 +5,8 @@
 //
 // An item is a key: hash key pk is the partition (a farm's name, or "_"), sort key sk the rest. What agents write,
 // FARM/report/..., has pk "FARM@agents", so that the condition dynamodb:LeadingKeys of a policy can let an instance read
-// its farm and write its report and nothing else. Callers see none of that: a list over a whole partition merges both. The
+// its farm and write its report and nothing else; what instances may not read though it is their farm's, secrets of
+// nameservers, has "FARM@sidecar". Callers see none of that: a list over a whole partition merges both. The
 // item pk "@farmhand", sk "schema" says that the table is a store's, and of which version; it is written last when a table
 // is made, so that a creation that broke off is finished by the next Open.
 //

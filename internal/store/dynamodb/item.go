@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,11 +31,17 @@ const (
 	attrTTL      = "ttl"  // N, seconds since 1970: DynamoDB may remove the item
 )
 
+// Parts of a partition have a hash of their own, so that a policy can tell them apart: what agents write, and what agents may not
+// read though they read their farm.
 const (
-	agentsSuffix = "@agents"
-	// agentsKind is the only kind of keys that agents write.
-	agentsKind = "report/"
+	agentsSuffix  = "@agents"
+	sidecarSuffix = "@sidecar"
 )
+
+// kinds are the keys of such parts, by the begin of what follows the partition.
+func kinds() [3]place {
+	return [3]place{{agentsSuffix, "report/"}, {sidecarSuffix, "dnssecret/"}, {sidecarSuffix, "controller/"}}
+}
 
 // place is where a key stands.
 type place struct{ hash, sort string }
@@ -42,27 +49,37 @@ type place struct{ hash, sort string }
 // placeOf splits a key; CheckKey has passed it.
 func placeOf(key string) place {
 	hash, rest, _ := strings.Cut(key, "/")
-	if strings.HasPrefix(rest, agentsKind) {
-		hash += agentsSuffix
+	for _, k := range kinds() {
+		if strings.HasPrefix(rest, k.sort) {
+			hash += k.hash
+		}
 	}
 	return place{hash, rest}
 }
 
-// placesOf are the spans of sort keys that a prefix stands for: one, or two where it holds what agents write and more.
+// placesOf are the spans of sort keys that a prefix stands for: one, or several where it holds a part of its own and more.
 func placesOf(prefix string) []place {
 	hash, rest, _ := strings.Cut(prefix, "/")
-	switch {
-	case strings.HasPrefix(rest, agentsKind):
-		return []place{{hash + agentsSuffix, rest}}
-	case strings.HasPrefix(agentsKind, rest):
-		return []place{{hash, rest}, {hash + agentsSuffix, rest}}
+	places := []place{{hash, rest}}
+	for _, k := range kinds() {
+		switch {
+		case strings.HasPrefix(rest, k.sort):
+			return []place{{hash + k.hash, rest}}
+		case strings.HasPrefix(k.sort, rest) && !slices.Contains(places, place{hash + k.hash, rest}):
+			places = append(places, place{hash + k.hash, rest})
+		}
 	}
-	return []place{{hash, rest}}
+	return places
 }
 
-// checkHash refuses a partition whose name would be that of another one's agents.
+// partitionOf is the partition that a hash is of.
+func partitionOf(hash string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(hash, agentsSuffix), sidecarSuffix)
+}
+
+// checkHash refuses a partition whose name would be that of another one's part.
 func checkHash(key string) error {
-	if p := store.Partition(key); strings.HasSuffix(p, agentsSuffix) || p == metaHash {
+	if p := store.Partition(key); p != partitionOf(p) || p == metaHash {
 		return fmt.Errorf("%w key %q: partitions of this name are the store's own", store.ErrInvalid, key)
 	}
 	return nil
@@ -94,7 +111,7 @@ func (i item) live(now time.Time) bool {
 }
 
 func (i item) entry() store.Entry {
-	return store.Entry{Key: strings.TrimSuffix(i.hash, agentsSuffix) + "/" + i.sort, Value: i.value, Revision: i.revision}
+	return store.Entry{Key: partitionOf(i.hash) + "/" + i.sort, Value: i.value, Revision: i.revision}
 }
 
 // decode reads an item, or the part of one that a projection left. One that this package cannot have written is an error.

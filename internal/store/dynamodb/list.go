@@ -40,7 +40,7 @@ func (s *Store) list(ctx context.Context, prefix string, r store.Range) ([]store
 			return nil, err
 		}
 	}
-	// What agents write stands elsewhere, and in between by its name.
+	// Parts with a hash of their own come in between by their names.
 	slices.SortFunc(entries, func(a, b store.Entry) int {
 		if r.Reverse {
 			a, b = b, a
@@ -55,7 +55,7 @@ func (s *Store) list(ctx context.Context, prefix string, r store.Range) ([]store
 
 // span appends the entries of one hash, at most r.Limit.
 func (s *Store) span(ctx context.Context, entries []store.Entry, p place, r store.Range) ([]store.Entry, error) {
-	partition := strings.TrimSuffix(p.hash, agentsSuffix) + "/"
+	partition := partitionOf(p.hash) + "/"
 	condition, v, any := keyCondition(p, partition, r)
 	if !any {
 		return entries, nil
