@@ -55,6 +55,7 @@ func (d *database) goOn() {
 	case state.StepFence:
 		d.fence()
 	case state.StepDrain, state.StepRefused:
+		d.endFenced()
 		d.drainAll()
 	case state.StepPromote:
 		d.awaitPromotion()
@@ -87,6 +88,16 @@ func (d *database) fence() {
 		d.terminate(m, "fence", "it is fenced: it must not take writes any more. Its data stays, and it comes back as a replica")
 	}
 	m.standing = leaving
+}
+
+// endFenced sees to it that the old primary ends although a sidecar died between writing that it is fenced and ending it:
+// it comes back with its data, as one that may be promoted.
+func (d *database) endFenced() {
+	m := d.holder(d.db.Failover.From, d.db.Failover.FromToken)
+	if m == nil || d.stopped(m) || m.Phase == state.Terminating || m.Phase == state.Failed || m.standing == gone {
+		return
+	}
+	d.terminate(m, "fence", "it is fenced: it must not take writes any more. Its data stays, and it comes back as a replica")
 }
 
 func (d *database) beginDrain(how string) {
