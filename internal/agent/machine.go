@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/ec2"
+	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/configfile"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/packages"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
@@ -27,6 +28,8 @@ const (
 	// hostMemory is the limit of an agent that opens the store itself: encrypted connections need room, and a machine of
 	// its own has it.
 	hostMemory = 48 << 20
+	// rebootingPath notes since when the machine reboots, for the agent's next start.
+	rebootingPath = "var/lib/farmhand/rebooting"
 	// rebootTime bounds the last word of an agent whose machine reboots.
 	rebootTime = 2 * time.Second
 )
@@ -89,6 +92,7 @@ func runOnMachine(ctx context.Context, o Options) error {
 		return nil
 	}
 	a.boot.Instance, a.volume = key.Instance, key.Volume
+	a.told.rebooted = a.takeRebooted()
 	go a.watchNotices(ctx)
 	a.run(ctx)
 	return nil
@@ -212,6 +216,21 @@ func (a *agent) watchNotices(ctx context.Context) {
 	}
 }
 
+// takeRebooted is since when the machine rebooted, if this is the first start after; else zero. It is told once: an agent
+// that is started again for another reason is not to pass for a reboot.
+func (a *agent) takeRebooted() time.Time {
+	raw, err := os.ReadFile(a.file(rebootingPath))
+	if err != nil {
+		return time.Time{}
+	}
+	_ = os.Remove(a.file(rebootingPath))
+	at, err := time.Parse(time.RFC3339, string(raw))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
 // sayRebooting lets the farm know that the silence to come is no death.
 func (a *agent) sayRebooting() {
 	ctx, cancel := context.WithTimeout(context.Background(), rebootTime)
@@ -219,7 +238,11 @@ func (a *agent) sayRebooting() {
 	if a.machine == nil || a.runner == nil || !a.machine.Rebooting(ctx) {
 		return
 	}
-	a.tell(func(t *told) { t.rebooting = time.Now() })
+	now := time.Now()
+	a.tell(func(t *told) { t.rebooting = now })
+	if err := (configfile.File{Path: a.file(rebootingPath), Mode: 0o600}).Write(ctx, []byte(now.UTC().Format(time.RFC3339))); err != nil {
+		a.Log.Warn("noting that the machine reboots", "error", err)
+	}
 	if err := a.put(ctx, state.ReportKey(a.boot.Farm, a.boot.Instance)); err != nil {
 		a.Log.Warn("saying that the machine reboots", "error", err)
 	}

@@ -24,7 +24,8 @@ type told struct {
 	hook       hookAnswer
 	env        map[string]string // in force
 	notices    []state.Notice
-	rebooting  time.Time
+	rebooting  time.Time // it is going down
+	rebooted   time.Time // it went down, and this is the start after
 }
 
 // tell changes what is reported and has it sent at once.
@@ -119,6 +120,9 @@ func (a *agent) reportNow() state.Report {
 	if a.load != nil {
 		r.Samples = a.load.Samples()
 		r.Unmeasured = a.asked.Problems()
+	}
+	if r.Rebooting.IsZero() && !r.Serving() {
+		r.Rebooting = t.rebooted
 	}
 	if !r.Serving() {
 		// Whoever waits for it should see what it printed; who has it serving need not carry that along.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -68,7 +67,7 @@ var errNone = errors.New("none")
 
 func (m *Machine) metadata(ctx context.Context, path string) (string, error) {
 	out, err := m.client.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
-	var response *awshttp.ResponseError
+	var response interface{ HTTPStatusCode() int }
 	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotFound {
 		return "", errNone
 	}
