@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the base image of the farm's containers unless it is there. Usage: scripts/base-image.sh [NAME:TAG]
+# Builds the base image of the farm's containers unless it is there, of these packages. Usage: scripts/base-image.sh [NAME:TAG]
 #
 # From debian:bookworm-slim where a registry has it, else from Debian's packages alone, by mmdebstrap. Both ways
 # install images/packages.txt and end with images/finish.sh. To build it anew, remove the old one first.
@@ -33,9 +33,19 @@ if [ -z "$engine" ]; then
 	die "no container engine answers: start it (systemctl start docker), and see that this user may use its socket"
 fi
 
-if "$engine" image inspect "$image" >/dev/null 2>&1; then
-	say "$image is here"
-	exit 0
+# An image says what it was made of, so that one of other packages is made anew, unless it says that it is a person's own.
+label=farmhand.packages=$(cat images/packages.txt images/finish.sh | sha256sum | cut -c 1-16)
+old=
+# shellcheck disable=SC2016 # a template of the engine's
+if made=$("$engine" image inspect --format '{{range $k, $v := .Config.Labels}}{{$k}}={{$v}} {{end}}' "$image" 2>/dev/null); then
+	case " $made" in
+	*" $label "* | *\ farmhand.own=*)
+		say "$image is here"
+		exit 0
+		;;
+	esac
+	old=1
+	say "$image is of other packages than this version's; building it anew (label an image of your own farmhand.own=1 to keep it)"
 fi
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/farmhand-image.XXXXXX")
@@ -52,7 +62,7 @@ have_base() {
 build() {
 	say "building $image from $base (a minute or two)"
 	# What the engine is to reach the mirror by, if anything; taken from the environment by name.
-	"$engine" build --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy -t "$image" images >"$log" 2>&1
+	"$engine" build --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy --label "$label" -t "$image" images >"$log" 2>&1
 }
 
 from_packages() {
@@ -82,12 +92,16 @@ from_packages() {
 	[ -z "$mirror" ] || set -- "$@" "deb $mirror bookworm main"
 	mmdebstrap "$@" >"$log" 2>&1 || failed "mmdebstrap did not build it"
 	say "importing $image"
-	"$engine" import --change 'CMD ["/bin/bash"]' "$work/root.tar" "$image" >"$log" 2>&1 || failed "the engine did not import it"
+	"$engine" import --change 'CMD ["/bin/bash"]' --change "LABEL $label" "$work/root.tar" "$image" >"$log" 2>&1 || failed "the engine did not import it"
 }
 
 # failed WHAT shows the end of the log and gives up.
 failed() {
 	tail -n 5 "$log" >&2
+	if [ -n "$old" ]; then
+		say "$1 (above); $image stays as it was, and instances install what it lacks as they boot"
+		exit 0
+	fi
 	if grep -q 'No space left on device' "$log"; then die "$1: the disk is full: about 2 GB are needed in ${TMPDIR:-/var/tmp} and in the engine's storage"; fi
 	if grep -Eqi 'could not resolve|temporary failure resolving|unable to connect|connection timed out' "$log"; then
 		die "$1: ${mirror:-the mirror of Debian} cannot be reached: give this machine access to a Debian mirror, or name one in FARMHAND_MIRROR"
