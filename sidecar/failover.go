@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -65,7 +64,7 @@ acknowledged writes may be lost by it. The sidecar does it; farmhand explain say
 			return err
 		}
 		said := fmt.Sprintf("another primary is asked for in %s/%s; farmhand explain %s/%s shows how it goes", farm, role, farm, role)
-		if _, err := daemon.Find(ctx, dir); errors.Is(err, daemon.ErrNotRunning) {
+		if runs, err := anyRuns(ctx, s, dir, time.Now()); err == nil && !runs {
 			said += "; no sidecar runs here now, it takes effect when one does"
 		}
 		if !wait {

@@ -15,6 +15,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/sqlite"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/stores"
 )
 
 // stateDir is the folder that the command is about.
@@ -29,8 +30,23 @@ func stateDir(cmd *cobra.Command) (string, error) {
 	return daemon.StateDir()
 }
 
-// openStore opens the store of dir for looking at; it makes none.
-func openStore(ctx context.Context, dir string) (store.Store, error) {
+// storeAddress is where the store is that the command is about; "" for the file in the state directory.
+func storeAddress(cmd *cobra.Command) string {
+	if address, err := cmd.Flags().GetString("store"); err == nil && address != "" {
+		return address
+	}
+	return os.Getenv(daemon.StoreVariable)
+}
+
+// openStore opens a store for looking at, the one in dir where address is empty; it makes none.
+func openStore(ctx context.Context, dir, address string) (store.Store, error) {
+	if address != "" {
+		s, _, err := stores.Open(ctx, address, stores.Options{AWS: cloudConfig, ReadOnly: true})
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, absent("%s", err)
+		}
+		return s, err
+	}
 	path := daemon.DatabasePath(dir)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil, absent("there is no store in %s: nothing was applied yet, or with another state directory (--state-dir)", dir)
@@ -43,7 +59,7 @@ func storeOf(cmd *cobra.Command) (s store.Store, dir string, err error) {
 	if dir, err = stateDir(cmd); err != nil {
 		return nil, "", err
 	}
-	s, err = openStore(cmd.Context(), dir)
+	s, err = openStore(cmd.Context(), dir, storeAddress(cmd))
 	return s, dir, err
 }
 

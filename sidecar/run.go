@@ -12,8 +12,12 @@ import (
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/dirblobs"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/sqlite"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/stores"
 )
 
 const (
@@ -32,9 +36,11 @@ func newRun(version string) *cobra.Command {
 that takes its place). Servers live on when it ends, and the next one adopts them. terraform apply starts it
 in the background; by hand it is for a supervisor such as systemd, or for looking on.`,
 		Example: `  farmhand run
-  farmhand run --state-dir /srv/farmhand --log-level debug`,
+  farmhand run --state-dir /srv/farmhand --log-level debug
+  farmhand run --store 'dynamodb://farmhand?region=eu-west-1&bucket=my-bucket'`,
 		Args: cobra.NoArgs,
 	}
+	id := cmd.Flags().String("sidecar", "", "id of the farmhand_sidecar that this is, for whoever looks into the store")
 	level := cmd.Flags().String("log-level", "info", "debug, info, warn or error")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		daemon.Isolate()
@@ -49,12 +55,35 @@ in the background; by hand it is for a supervisor such as systemd, or for lookin
 		}
 		debug.SetGCPercent(gcPercent)
 		debug.SetMemoryLimit(heapTarget)
-		return run(cmd.Context(), dir, version, log)
+		return run(cmd.Context(), dir, place{store: storeAddress(cmd), sidecar: *id}, version, log)
 	}
 	return cmd
 }
 
-func run(ctx context.Context, dir, version string, log *slog.Logger) error {
+// place is which store a sidecar keeps, and as whom.
+type place struct {
+	store   string // address; "" for the file in the state directory
+	sidecar string // id of its farmhand_sidecar
+}
+
+// open opens what the sidecar works with.
+func (p place) open(ctx context.Context, dir string) (store.Store, store.Blobs, error) {
+	if p.store != "" {
+		return stores.Open(ctx, p.store, stores.Options{AWS: cloudConfig})
+	}
+	s, err := sqlite.Open(ctx, daemon.DatabasePath(dir))
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the store: %w", err)
+	}
+	blobs, err := dirblobs.Open(daemon.BlobsPath(dir))
+	if err != nil {
+		_ = s.Close()
+		return nil, nil, fmt.Errorf("opening the releases: %w", err)
+	}
+	return s, blobs, nil
+}
+
+func run(ctx context.Context, dir string, at place, version string, log *slog.Logger) error {
 	executable, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this executable, which agents run too: %w", err)
@@ -68,16 +97,14 @@ func run(ctx context.Context, dir, version string, log *slog.Logger) error {
 	}
 	// The store is opened before the socket answers: whoever starts a sidecar learns of a store that cannot be used.
 	prepare := func(ctx context.Context, id string) (func() error, error) {
-		s, err := sqlite.Open(ctx, daemon.DatabasePath(dir))
+		s, blobs, err := at.open(ctx, dir)
 		if err != nil {
-			return nil, fmt.Errorf("opening the store: %w", err)
+			return nil, err
 		}
-		blobs, err := dirblobs.Open(daemon.BlobsPath(dir))
-		if err != nil {
-			_ = s.Close()
-			return nil, fmt.Errorf("opening the releases: %w", err)
-		}
-		c, err := controller.New(controller.Options{Store: s, Blobs: blobs, Holder: id, AgentBinary: executable, Log: log})
+		c, err := controller.New(controller.Options{
+			Store: s, Blobs: blobs, Holder: id, AgentBinary: executable, Log: log,
+			OpenPlatform: openPlatform(platforms.Deps{AgentBinary: executable, Log: log}),
+		})
 		if err != nil {
 			_ = s.Close()
 			return nil, err
@@ -86,10 +113,18 @@ func run(ctx context.Context, dir, version string, log *slog.Logger) error {
 		return func() error {
 			defer s.Close()
 			log.Info("sidecar started", "id", id, "version", version, "pid", os.Getpid(), "state_dir", dir)
+			if at.store != "" {
+				said := make(chan struct{})
+				go func() {
+					defer close(said)
+					sayAlive(ctx, s, state.Alive{Holder: id, Sidecar: at.sidecar, Version: version}, farms, log)
+				}()
+				defer func() { <-said }()
+			}
 			err := c.Run(ctx)
 			log.Info("sidecar stopped; instances live on", "id", id)
 			return err
 		}, nil
 	}
-	return daemon.Serve(ctx, daemon.ServeOptions{StateDir: dir, Version: version, Farms: farms, Log: log}, prepare)
+	return daemon.Serve(ctx, daemon.ServeOptions{StateDir: dir, Store: at.store, Version: version, Farms: farms, Log: log}, prepare)
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -73,7 +72,7 @@ part of a configuration.`,
 		if err != nil {
 			return err
 		}
-		if _, err := daemon.Find(ctx, dir); errors.Is(err, daemon.ErrNotRunning) {
+		if runs, err := anyRuns(ctx, s, dir, time.Now()); err == nil && !runs {
 			said += "; no sidecar runs here now, it takes effect when one does"
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), said)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
 func newStatus() *cobra.Command {
@@ -33,7 +34,7 @@ and works whether a sidecar runs or not; if none does, it says so and ends with 
 		if err != nil {
 			return err
 		}
-		st, err := look(cmd.Context(), dir, args, time.Now())
+		st, err := look(cmd.Context(), dir, storeAddress(cmd), args, time.Now())
 		if err != nil {
 			return err
 		}
@@ -65,6 +66,7 @@ type sidecarStatus struct {
 	PID      int       `json:"pid,omitempty"`
 	Started  time.Time `json:"started,omitzero"`
 	StateDir string    `json:"state_dir"`
+	Host     string    `json:"host,omitempty"` // of one on another machine
 	Problem  string    `json:"problem,omitempty"`
 }
 
@@ -116,7 +118,22 @@ type instanceStatus struct {
 }
 
 // look reads what is to be printed. args name a farm or nothing.
-func look(ctx context.Context, dir string, args []string, now time.Time) (status, error) {
+// lookElsewhere finds a sidecar on another machine by what it says in the store: the first by name that lives.
+func (st *sidecarStatus) lookElsewhere(ctx context.Context, s store.Store, now time.Time) error {
+	alive, err := store.ListJSON[state.Alive](ctx, s, state.AlivePrefix())
+	if err != nil {
+		return err
+	}
+	for _, it := range alive {
+		if a := it.Value; a.Lives(now) {
+			st.Running, st.ID, st.Version, st.Started, st.Host = true, a.Holder, a.Version, a.Started, a.Host
+			return nil
+		}
+	}
+	return nil
+}
+
+func look(ctx context.Context, dir, address string, args []string, now time.Time) (status, error) {
 	st := status{Sidecar: sidecarStatus{StateDir: dir}, Farms: []farmStatus{}}
 	d, err := daemon.Find(ctx, dir)
 	switch {
@@ -128,11 +145,16 @@ func look(ctx context.Context, dir string, args []string, now time.Time) (status
 	default:
 		return st, err
 	}
-	s, err := openStore(ctx, dir)
+	s, err := openStore(ctx, dir, address)
 	if err != nil {
 		return st, err
 	}
 	defer s.Close()
+	if address != "" && !st.Sidecar.Running {
+		if err := st.Sidecar.lookElsewhere(ctx, s, now); err != nil {
+			return st, err
+		}
+	}
 	names, err := farmNames(ctx, s)
 	if err != nil {
 		return st, err

@@ -16,6 +16,13 @@ var ErrNotRunning = errors.New("the sidecar is not running")
 // ErrNotAnswering: a daemon holds the lock but does not answer on its socket.
 var ErrNotAnswering = errors.New("the sidecar does not answer")
 
+// StoreVariable names the environment variable with a store's address, and AWSVariable the one with how AWS is reached
+// (awsconfig.Config as JSON, without secrets) for a sidecar that the provider starts.
+const (
+	StoreVariable = "FARMHAND_STORE"
+	AWSVariable   = "FARMHAND_AWS_CONFIG"
+)
+
 // Status is what a daemon says of itself.
 type Status struct {
 	ID         string    `json:"id"` // stays over restarts: it belongs to the state directory
@@ -25,4 +32,6 @@ type Status struct {
 	Farms      []string  `json:"farms"`      // that it keeps now, by name
 	Executable string    `json:"executable"` // the copy that it runs from
 	StateDir   string    `json:"state_dir"`
+	Store      string    `json:"store,omitempty"` // address of a store that is elsewhere
+	AWS        string    `json:"aws,omitempty"`   // what it was told of AWS, as in AWSVariable
 }

@@ -18,6 +18,7 @@ import (
 // ServeOptions describe a daemon to itself.
 type ServeOptions struct {
 	StateDir string
+	Store    string // address of a store that is elsewhere; "" for the one in StateDir
 	Version  string
 	// Farms names the farms kept now; called for every status, nil for none.
 	Farms func() []string
@@ -71,7 +72,7 @@ func Serve(ctx context.Context, opts ServeOptions, prepare Prepare) error {
 	started := time.Now().UTC()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		s := Status{ID: id, Version: opts.Version, PID: os.Getpid(), Started: started, Executable: executable, StateDir: opts.StateDir}
+		s := Status{ID: id, Version: opts.Version, PID: os.Getpid(), Started: started, Executable: executable, StateDir: opts.StateDir, Store: opts.Store, AWS: os.Getenv(AWSVariable)}
 		if opts.Farms != nil {
 			s.Farms = opts.Farms()
 		}

@@ -20,6 +20,8 @@ type Options struct {
 	StateDir   string   // empty: StateDir()
 	Executable string   // copied into the state directory and run from there; empty: the running one
 	Version    string   // of Executable
+	Store      string   // address of a store that is elsewhere; empty: the one in StateDir
+	AWS        string   // how AWS is reached, for AWSVariable; empty: as the environment says
 	Env        []string // beside the few variables that are passed on, "NAME=value"
 }
 
@@ -52,7 +54,7 @@ func Start(ctx context.Context, opts Options) (Status, error) {
 	}
 	running, err := Find(ctx, opts.StateDir)
 	switch {
-	case err == nil && running.Version == opts.Version && running.Executable == path:
+	case err == nil && running.Version == opts.Version && running.Executable == path && running.Store == opts.Store && running.AWS == opts.AWS:
 		return running, nil
 	case err == nil:
 		if err := Stop(ctx, opts.StateDir); err != nil {
@@ -113,10 +115,15 @@ func launch(ctx context.Context, path string, opts Options) (Status, error) {
 
 	cmd, err := startOnceNotBusy(ctx, func() *exec.Cmd {
 		// Not CommandContext: ctx is a request's, and the sidecar outlives it.
-		cmd := exec.Command(path, "run", "--state-dir", opts.StateDir)
+		args := []string{"run", "--state-dir", opts.StateDir}
+		if opts.Store != "" {
+			args = append(args, "--store", opts.Store, "--sidecar", "local")
+		}
+		cmd := exec.Command(path, args...)
 		cmd.Dir = "/"
 		cmd.Env = append(environment(os.Environ()), opts.Env...)
-		cmd.Stdout, cmd.Stderr = log, log // files, not pipes: a pipe's dead reader would end it at its first line
+		cmd.Env = append(cmd.Env, StoreVariable+"=", AWSVariable+"="+opts.AWS) // its own, not those of whoever applies
+		cmd.Stdout, cmd.Stderr = log, log                                      // files, not pipes: a pipe's dead reader would end it at its first line
 		detach(cmd)
 		return cmd
 	})
@@ -160,7 +167,7 @@ var passedOn = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
 	// Which of AWS' settings hold, for metrics that are asked of it; keys are not passed on, files of them are named.
 	"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_EC2_METADATA_DISABLED",
-	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
 	"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 	"GOCOVERDIR", "GOTRACEBACK",
 }
@@ -169,7 +176,7 @@ func environment(from []string) []string {
 	var env []string
 	for _, kv := range from {
 		name, _, _ := strings.Cut(kv, "=")
-		ok := strings.HasPrefix(name, "FARMHAND_")
+		ok := strings.HasPrefix(name, "FARMHAND_") || strings.HasPrefix(name, "AWS_ENDPOINT_URL")
 		for _, p := range passedOn {
 			ok = ok || name == p
 		}

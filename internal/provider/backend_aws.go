@@ -11,6 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/awsconfig"
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/s3blobs"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/stores"
@@ -121,4 +124,16 @@ func (b *backend) openRemote(ctx context.Context, readOnly bool) (store.Store, s
 		return nil, nil, fmt.Errorf("opening the store in table %s: %w", a.Table, err)
 	}
 	return s, blobs, nil
+}
+
+// openPlatform makes a farm's platform with the provider's way to AWS.
+func (b *backend) openPlatform(deps platforms.Deps) func(context.Context, spec.Farm, store.Store) (platform.Platform, error) {
+	return func(_ context.Context, farm spec.Farm, s store.Store) (platform.Platform, error) {
+		deps := deps
+		deps.Store = s
+		if farm.AWS != nil {
+			deps.AWS = func(ctx context.Context) (aws.Config, error) { return b.awsIn(ctx, farm.AWS.Region) }
+		}
+		return platforms.Open(farm, deps)
+	}
 }

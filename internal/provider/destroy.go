@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -163,7 +164,7 @@ func (b *backend) ownController(ctx context.Context, s store.Store) (controller.
 	if err != nil {
 		return controller.Options{}, err
 	}
-	return controller.Options{Store: s, Blobs: blobs, Holder: fmt.Sprintf("terraform-%d", os.Getpid()), AgentBinary: executable}, nil
+	return controller.Options{Store: s, Blobs: blobs, Holder: fmt.Sprintf("terraform-%d", os.Getpid()), AgentBinary: executable, OpenPlatform: b.openPlatform(platforms.Deps{AgentBinary: executable})}, nil
 }
 
 func deleteAll(ctx context.Context, s store.Store, prefix string) error {

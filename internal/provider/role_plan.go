@@ -215,7 +215,7 @@ func (r *roleResource) warnDestroy(ctx context.Context, role spec.Role, diags *d
 		}
 	}
 	if farm := r.declaredFarm(ctx, s, role.Farm); farm != nil {
-		if p, err := platforms.Open(*farm, platforms.Deps{Store: s}); err == nil {
+		if p, err := r.openPlatform(platforms.Deps{})(ctx, *farm, s); err == nil {
 			volumes, _ := p.ListVolumes(ctx) // an engine that is away harms no plan
 			for _, v := range volumes {
 				if v.Role == role.Name {

@@ -9,9 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/stores"
 )
 
 // keepsFarms is why a sidecar stays: other configurations have farms that it keeps.
@@ -74,6 +77,9 @@ func (b *backend) removeEmptyStore(ctx context.Context) error {
 	if !errors.Is(b.sidecarRuns(ctx), daemon.ErrNotRunning) {
 		return nil
 	}
+	if b.remote() {
+		return b.removeEmptyRemote(ctx, dir)
+	}
 	s, err := b.openExisting(ctx)
 	if err != nil && !errors.Is(err, errNoStore) {
 		return err
@@ -95,5 +101,45 @@ func (b *backend) removeEmptyStore(ctx context.Context) error {
 		}
 	}
 	_ = os.Remove(dir) // it stays if somebody keeps something else in it
+	return nil
+}
+
+// removeEmptyRemote is removeEmptyStore for one in AWS. What farmhand did not make stays.
+func (b *backend) removeEmptyRemote(ctx context.Context, dir string) error {
+	s, err := b.openExisting(ctx)
+	if errors.Is(err, errNoStore) {
+		_ = os.Remove(dir)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	left, err := s.List(ctx, state.Shared+"/")
+	if err != nil {
+		return err
+	}
+	for _, e := range left {
+		if !strings.HasPrefix(e.Key, state.AlivePrefix()) {
+			return nil
+		}
+	}
+	for _, e := range left { // of sidecars that were killed: those that run were asked before
+		if err := s.Delete(ctx, e.Key); err != nil {
+			return err
+		}
+	}
+	address, err := b.address(ctx)
+	if err != nil {
+		return err
+	}
+	b.close()
+	kept, err := stores.Remove(ctx, address.String(), stores.Options{AWS: b.awsConfig})
+	if err != nil {
+		return fmt.Errorf("removing the empty store: %w", err)
+	}
+	if len(kept) > 0 {
+		tflog.Info(ctx, "of the store there stays", map[string]any{"kept": kept})
+	}
+	_ = os.Remove(dir)
 	return nil
 }

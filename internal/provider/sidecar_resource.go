@@ -133,7 +133,16 @@ func (r *sidecarResource) start(ctx context.Context, m *sidecarModel, diags *dia
 		diags.AddError("The provider cannot find its own executable", sentence(err.Error()))
 		return false
 	}
-	st, err := daemon.Start(ctx, daemon.Options{StateDir: dir, Executable: executable, Version: r.version})
+	options := daemon.Options{StateDir: dir, Executable: executable, Version: r.version}
+	if r.remote() {
+		address, err := r.address(ctx)
+		if err != nil {
+			diags.AddError("The sidecar has no store", sentence(err.Error()))
+			return false
+		}
+		options.Store, options.AWS = address.String(), r.cloud.config.String()
+	}
+	st, err := daemon.Start(ctx, options)
 	if err != nil {
 		diags.AddAttributeError(path.Root("local"), "The sidecar does not start",
 			fmt.Sprintf("local: %s\n\nIts log is %s.", sentence(err.Error()), daemon.LogPath(dir)))
