@@ -1,6 +1,6 @@
 // Package awstest is a stand-in for AWS' HTTP interfaces, for tests: EC2, Elastic Load Balancing v2, Route 53, IAM, Auto
-// Scaling and STS at one address, told apart by the credential scope that a request is signed for. S3 and CloudWatch Logs
-// are not in it: requests signed for them are answered UnknownService.
+// Scaling, STS and S3 (path style) at one address, told apart by the credential scope that a request is signed for.
+// CloudWatch Logs is not in it: requests signed for it are answered UnknownService.
 //
 // It is strict where AWS is strict: unknown actions and parameters, missing ones, ids that are malformed or of another
 // account, reused client tokens, wrong regions and unsigned requests are refused with the codes that AWS documents. It

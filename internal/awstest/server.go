@@ -14,6 +14,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/iam"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/route53"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/s3"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/wire"
 )
 
@@ -50,6 +51,7 @@ type Server struct {
 	AutoScaling *autoscaling.Service
 	Route53     *route53.Service
 	IAM         *iam.Service
+	S3          *s3.Service
 
 	world    *wire.World
 	services map[string]wire.Service // by the name in a credential scope

@@ -6,6 +6,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/iam"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/route53"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/s3"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/sts"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/wire"
 )
@@ -19,9 +20,10 @@ func (s *Server) register(o Options) {
 	s.ELB = elb.New(s.world, s.EC2)
 	s.AutoScaling = autoscaling.New(s.world, s.EC2)
 	s.Route53 = route53.New(s.world)
+	s.S3 = s3.New(s.world)
 	s.services = map[string]wire.Service{
 		"ec2": s.EC2, "elasticloadbalancing": s.ELB, "autoscaling": s.AutoScaling, "iam": s.IAM, "route53": s.Route53,
-		"sts": sts.New(s.world, s.IAM.RoleID),
+		"sts": sts.New(s.world, s.IAM.RoleID), "s3": s.S3,
 	}
 }
 
