@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -15,7 +16,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/s3blobs"
 )
 
-var _ provider.Provider = (*farmhandProvider)(nil)
+var _ provider.ProviderWithEphemeralResources = (*farmhandProvider)(nil)
 
 type farmhandProvider struct{ version string }
 
@@ -87,6 +88,12 @@ func (p *farmhandProvider) Configure(ctx context.Context, req provider.Configure
 	}
 	resp.ResourceData = b
 	resp.DataSourceData = b
+	resp.EphemeralResourceData = b
+}
+
+// EphemeralResources implements provider.ProviderWithEphemeralResources.
+func (p *farmhandProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{newDatabaseCredentials}
 }
 
 func (p *farmhandProvider) Resources(context.Context) []func() resource.Resource {
