@@ -244,12 +244,32 @@ func (f *farm) launch(role string, index, host int, app *spec.Application) time.
 		l.Volume, err = f.docker.EnsureVolume(f.Context(), role, name)
 		f.must(err)
 	}
+	if b, _ := behaviors.Get(r.Behavior); b.Traits().Replicated {
+		f.elect(role, name, token, address)
+	}
 	m, err := f.docker.Launch(f.Context(), l)
 	f.must(err)
 	f.mu.Lock()
 	f.machines[name] = m
 	f.mu.Unlock()
 	return m.Launched
+}
+
+// elect makes an instance the only server of its role's database, as the sidecar would. The term stays: in a newer one than it
+// was written in, data drops what only its log holds, which is for a server that another one took over from.
+func (f *farm) elect(role, name, token, address string) {
+	f.Helper()
+	key := state.DatabaseKey(f.name, role)
+	d, _, err := store.GetJSON[state.Database](f.Context(), f.store, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		f.Fatal(err)
+	}
+	first := d.Term == 0
+	d.Term = 1
+	d.Primary, d.PrimaryToken, d.PrimaryAddress, d.Lease = name, token, address, 5*time.Second
+	d.Orders = map[string]state.DatabaseOrder{name: {Seq: d.Orders[name].Seq + 1, Term: 1, Office: state.OfficePrimary, First: first, Alone: true, Token: token}}
+	_, err = store.PutJSON(f.Context(), f.store, key, d)
+	f.must(err)
 }
 
 // await returns the instance's report as soon as it is as wanted.
