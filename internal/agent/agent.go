@@ -168,6 +168,8 @@ type agent struct {
 
 	database atomic.Pointer[behavior.DatabaseReporter] // nil: no database's instance
 
+	backups atomic.Pointer[keepsBackups] // nil: no database's instance, or it does not serve yet
+
 	wake    chan struct{} // a report is due at once
 	reached chan struct{} // reports get through again
 	rehook  chan struct{} // another shutdown hook is declared
@@ -231,12 +233,14 @@ func (a *agent) run(ctx context.Context) {
 		<-ctx.Done()
 	default:
 		a.bootDone()
-		shedMemory()
+		go shedMemory(ctx)
+		a.attachBackups(ctx)
 		go a.watchHealth(ctx)
 		go a.watchShutdownHook(ctx)
 		a.keepUp(ctx, f, in)
 	}
 	a.sayRebooting()
+	a.backups.Load().wait()
 	a.stop()
 	stopReporting()
 	<-done

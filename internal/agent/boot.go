@@ -82,6 +82,7 @@ func (a *agent) bootUp(ctx context.Context, as state.Assignment, f *follower) (b
 		Output:     a.out,
 		Run:        a.table,
 		Root:       a.Root,
+		Backups:    a.openBackups,
 		Traits: func(name string) (behavior.Traits, bool) {
 			b, ok := a.Behavior(name)
 			if !ok {

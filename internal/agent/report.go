@@ -48,6 +48,7 @@ func (a *agent) assign(as state.Assignment) {
 	if a.names != nil {
 		a.names.SetNameserver(as.Nameserver)
 	}
+	a.backups.Load().follow(as)
 	if another {
 		poke(a.rehook)
 	}
@@ -117,6 +118,7 @@ func (a *agent) reportNow() state.Report {
 		r.Checks = append(r.Checks, state.Check{Name: "draining", Message: "it is leaving and finishes what it has"})
 	}
 	r.Database = a.databaseReport()
+	r.Backup = a.backupReport()
 	if a.load != nil {
 		r.Samples = a.load.Samples()
 		r.Unmeasured = a.asked.Problems()

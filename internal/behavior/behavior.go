@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
@@ -61,6 +62,8 @@ type Instance struct {
 	Assignment state.Assignment
 	Output     io.Writer // what a person should see of the boot: the last lines go into the report
 	Run        Commander
+	// Backups opens the place that the role's backups lie in; nil where they cannot be reached.
+	Backups func(ctx context.Context, to string) (backup.Target, error)
 	// Root prefixes every file that the runner writes; "/" on an instance, a scratch folder in tests.
 	Root string
 	// Traits finds the traits of any behavior by its name: a balancer asks which of the roles it uses speak HTTP.

@@ -36,7 +36,7 @@ func (p *pass) keepBackups() {
 	}
 	p.followTask(&b)
 	p.followLog(&b)
-	if b.Task == nil && !p.now.Before(b.RetryAt) {
+	if b.Task == nil && (!p.now.Before(b.RetryAt) || p.role.BackupWish != nil) {
 		p.nextTask(&b)
 	}
 	p.watchOverdue(&b)
@@ -51,6 +51,10 @@ func (p *pass) keepBackups() {
 func (p *pass) followTask(b *state.Backups) {
 	t := b.Task
 	if t == nil {
+		return
+	}
+	if t.Kind == state.BackupRestore {
+		p.followRestoring(b)
 		return
 	}
 	m := p.memberNamed(t.Server)
@@ -102,7 +106,11 @@ func (p *pass) taskFailed(b *state.Backups, why string) {
 // nextTask begins what a person asks for, else what is due.
 func (p *pass) nextTask(b *state.Backups) {
 	declared := p.role.Spec.Backup
-	if w := p.role.BackupWish; w != nil && w.Kind != state.BackupRestore {
+	if w := p.role.BackupWish; w != nil && w.Kind == state.BackupRestore {
+		p.beginRestore(b, *w)
+		return
+	}
+	if w := p.role.BackupWish; w != nil {
 		p.begin(b, *w, "asked for by "+orElse(w.By, "somebody"))
 		return
 	}

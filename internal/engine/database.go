@@ -94,6 +94,7 @@ func (p *pass) keepDatabase() {
 	default:
 		d.watch()
 	}
+	d.followRestore()
 	d.countAckers()
 	d.giveOrders()
 	d.chooseReads()

@@ -40,7 +40,7 @@ func (d *database) giveOrders() {
 func (d *database) orderFor(m *member, was state.DatabaseOrder, had bool) (state.DatabaseOrder, bool) {
 	f := d.db.Failover
 	if m == d.primary {
-		return d.primaryOrder(m, was, had), true
+		return d.orderRestore(m, d.primaryOrder(m, was, had), was), true
 	}
 	if f != nil && f.Step != state.StepPromote && f.Step != state.StepAborted {
 		return d.orderMeanwhile(m, was, had)

@@ -25,6 +25,9 @@ func (d *database) watch() {
 		d.db.PrimaryAddress = m.Address
 	}
 	why, bad := d.seemsDead(m)
+	if d.restoring(m) != nil && d.fresh(m) {
+		bad = false // it is down for the moment in which restored data takes the place of the old
+	}
 	if !bad {
 		d.db.Suspect = nil
 		d.switchOver()

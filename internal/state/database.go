@@ -42,6 +42,8 @@ type Database struct {
 	Promotions []DatabasePromotion `json:"promotions,omitempty"`
 	// Known are the instances whose data is that of the role, sorted: only theirs is ever thrown away to be cloned anew.
 	Known []string `json:"known,omitempty"`
+	// Restored is the id of the last restore that was carried out.
+	Restored string `json:"restored,omitempty"`
 	// Lease is how long a primary may go without hearing from the store before it makes itself read-only. A primary that cannot
 	// be reached or stopped is waited for this long, and a margin, before another one is promoted.
 	Lease time.Duration `json:"lease"` // nanoseconds
@@ -164,6 +166,8 @@ type DatabaseReport struct {
 	Term    int64  `json:"term"`    // of that order
 	Doing   string `json:"doing,omitempty"`
 	Error   string `json:"error,omitempty"` // why the order is not carried out yet
+	// RestoreFailed is the id of the restore that failed here, and is not tried again; Error says why.
+	RestoreFailed string `json:"restore_failed,omitempty"`
 
 	Writable bool   `json:"writable,omitempty"`
 	Empty    bool   `json:"empty,omitempty"`    // it holds no data: never initialised, never cloned

@@ -49,7 +49,6 @@ func proof(key string, parts ...string) string {
 // giver gives clones away, one at a time.
 type giver struct {
 	*runner
-	busy   sync.Mutex
 	mu     sync.Mutex
 	nonces map[string]time.Time
 }

@@ -40,6 +40,8 @@ type mark struct {
 	Position string `json:"position,omitempty"`
 	// Term is the last one in which this data was written to as the primary's, 0 for never.
 	Term int64 `json:"term,omitempty"`
+	// Restored is the task that restored it from a backup.
+	Restored string `json:"restored,omitempty"`
 }
 
 // owner is the system user that the server runs as.
@@ -76,6 +78,9 @@ func (v volume) settle() error {
 	}
 	if err := os.RemoveAll(v.path(partialDir)); err != nil {
 		return fmt.Errorf("removing what was cut short: %w", err)
+	}
+	if err := os.RemoveAll(v.path(drillDir)); err != nil {
+		return fmt.Errorf("removing a drill that was cut short: %w", err)
 	}
 	if exists(v.path(readyDir)) {
 		if err := v.swap(); err != nil {

@@ -107,6 +107,9 @@ func (r *runner) carryOut(ctx context.Context, d *state.Database, order state.Da
 
 // promote makes the server the primary. It becomes writable last, and not for one moment without the lease.
 func (r *runner) promote(ctx context.Context, d *state.Database, order state.DatabaseOrder) error {
+	if err := r.restoreFirst(ctx, order); err != nil {
+		return err
+	}
 	if r.isEmpty() {
 		if !order.First {
 			return errors.New("it holds no data that it could be the primary of")

@@ -79,13 +79,13 @@ type note struct {
 	done, term                                                int64
 	writable, empty, drained, receiving, applying, lost, acks bool
 	errored, waiting                                          bool
-	source, diverged                                          string
+	source, diverged, restoreFailed                           string
 	semiSync                                                  int
 }
 
 func noteworthy(d state.DatabaseReport) note {
 	return note{d.Done, d.Term, d.Writable, d.Empty, d.Drained, d.Receiving, d.Applying, d.Lost, d.Acks,
-		d.Error != "", d.Waiting, d.Source, d.Diverged, d.SemiSync}
+		d.Error != "", d.Waiting, d.Source, d.Diverged, d.RestoreFailed, d.SemiSync}
 }
 
 // lookAt takes one look.
@@ -165,6 +165,9 @@ func (r *runner) DatabaseReport(context.Context) state.DatabaseReport {
 	d := state.DatabaseReport{
 		Flavor: v.flavor, Version: v.version, Done: r.carried.seq, Term: r.carried.term, Doing: v.doing, Error: v.err,
 		Empty: empty, Diverged: v.diverged, DiskUsed: v.used, Bytes: v.bytes,
+	}
+	if d.RestoreFailed = r.restoreFailed.task; d.RestoreFailed != "" && d.Error == "" {
+		d.Error = r.restoreFailed.why
 	}
 	if d.Flavor == "" {
 		d.Flavor = dbserver.FlavorMariaDB

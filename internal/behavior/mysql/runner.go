@@ -53,6 +53,7 @@ type runner struct {
 	// writable is true from before the server is made writable until after it is read-only.
 	writable atomic.Bool
 
+	busy    sync.Mutex    // one backup, clone or drill at a time
 	wake    chan struct{} // there may be something to carry out
 	look    chan struct{} // there may be something to report
 	changed chan struct{} // there is
@@ -69,9 +70,11 @@ type runner struct {
 	former      dbserver.Accounts // that the server has now
 	variables   map[string]string // that the server was told
 	view        view
-	closed      bool
-	began       bool // a server was started
-	replacing   bool // the server is stopped for a clone to take the data's place
+	// restoreFailed is the restore that failed last.
+	restoreFailed restoreFailure
+	closed        bool
+	began         bool // a server was started
+	replacing     bool // the server is stopped for a clone to take the data's place
 
 	// Tests without MariaDB replace these.
 	lookup func() (owner, error)

@@ -1,0 +1,143 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbbackup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/gtid"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// restoreFailure is why a task's restore failed: it is not tried again by itself, since the data of before serves on.
+type restoreFailure struct{ task, why string }
+
+// restoreFirst carries out the restore that an order asks for, unless the data is of it already. The server that runs goes on until
+// the restored data is whole; then that takes its place, and what was there is kept aside.
+func (r *runner) restoreFirst(ctx context.Context, order state.DatabaseOrder) error {
+	t := order.Restore
+	if t == nil || r.mark().Restored == t.ID {
+		r.mu.Lock()
+		r.restoreFailed = restoreFailure{}
+		r.mu.Unlock()
+		return nil
+	}
+	r.mu.Lock()
+	failed := r.restoreFailed
+	r.mu.Unlock()
+	if failed.task == t.ID {
+		return errors.New(failed.why)
+	}
+	err := r.restore(ctx, order)
+	if ctx.Err() == nil {
+		r.mu.Lock()
+		r.restoreFailed = restoreFailure{}
+		if err != nil {
+			r.restoreFailed = restoreFailure{t.ID, err.Error()}
+		}
+		r.mu.Unlock()
+		poke(r.changed)
+	}
+	return err
+}
+
+func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
+	t := order.Restore
+	if r.Backups == nil {
+		return errors.New("this agent cannot reach the role's backups")
+	}
+	if err := r.mayReplace(ctx, t); err != nil {
+		return err
+	}
+	key, err := backup.ParseKey(r.secret(state.BackupKey))
+	if err != nil {
+		return fmt.Errorf("the role's backup key: %w", err)
+	}
+	target, err := r.Backups(ctx, t.To)
+	if err != nil {
+		return err
+	}
+	c := backup.Catalog{Target: target, Farm: r.Assignment.Farm, Role: r.Assignment.Role.Name, UID: t.UID}
+	if t.From != "" {
+		c.Role = t.From
+	}
+	m, err := findBackup(ctx, c, *t)
+	if err != nil {
+		return err
+	}
+	release, err := r.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	top := r.volume.path(partialDir)
+	defer os.RemoveAll(top)
+	restorer, err := r.restorer(top, m, r.doing)
+	if err != nil {
+		return err
+	}
+	done, err := restorer.Restore(ctx, c, m, key, dbbackup.Point{Time: t.Until, Position: t.Position})
+	if err != nil {
+		return err
+	}
+	if err := writeMark(restorer.Dir, mark{ServerID: r.newServerID(order.Seq), Restored: t.ID}); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := r.standDownIfUp(ctx); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Clean(restorer.Dir), r.volume.path(readyDir)); err != nil {
+		return fmt.Errorf("putting the restored data in place: %w", err)
+	}
+	r.doing("putting the restored data in place")
+	if err := r.replace(ctx); err != nil {
+		return err
+	}
+	r.say("restored backup %s with %d binary logs: it is at %s, and has everything until %s", m.ID, done.Logs, done.Position, done.Until.Format("2006-01-02 15:04:05 MST"))
+	return nil
+}
+
+// mayReplace refuses to replace tables of the application's without a person's word.
+func (r *runner) mayReplace(ctx context.Context, t *state.BackupTask) error {
+	if t.Force || r.isEmpty() {
+		return nil
+	}
+	s, err := r.taker("")
+	if err != nil {
+		return err
+	}
+	defer s.DB.Close()
+	var n int
+	if err := s.DB.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?", r.accounts().Database).Scan(&n); err != nil {
+		return fmt.Errorf("looking for tables that the restore would replace: %w", err)
+	}
+	if n > 0 {
+		id := r.Assignment.Farm + "/" + r.Assignment.Role.Name
+		return fmt.Errorf("the database holds %d tables: add --overwrite %s if they may be replaced", n, id)
+	}
+	return nil
+}
+
+// findBackup is the backup to begin from: the one that is named, else the newest that does not go beyond where to restore to.
+func findBackup(ctx context.Context, c backup.Catalog, t state.BackupTask) (backup.Manifest, error) {
+	if t.Position == "" || t.Backup != "" {
+		return c.Find(ctx, t.Backup, t.Until)
+	}
+	all, err := c.Fulls(ctx)
+	if err != nil {
+		return backup.Manifest{}, err
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if ok, err := gtid.Covers(all[i].Flavor, t.Position, all[i].Position); err == nil && ok {
+			return all[i], nil
+		}
+	}
+	return backup.Manifest{}, fmt.Errorf("of %d backups none is from before %s: %w", len(all), t.Position, backup.ErrNotFound)
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+)
+
+// A restore puts a backup in the place of the role's data: its primary makes the data whole beside what it serves, and swaps; then
+// every other server is cloned anew. What each had is kept aside by the server itself.
+
+// restoreTask is the restore that stands recorded, nil for none.
+func (p *pass) restoreTask() *state.BackupTask {
+	if p.role.Backups == nil || p.role.Backups.Task == nil || p.role.Backups.Task.Kind != state.BackupRestore {
+		return nil
+	}
+	return p.role.Backups.Task
+}
+
+// restoring is the restore that the server has still to carry out.
+func (d *database) restoring(m *member) *state.BackupTask {
+	t := d.restoreTask()
+	if t == nil || t.Server != m.Name() || d.db.Restored == t.ID || d.db.Failover != nil {
+		return nil
+	}
+	if r := m.report(); r != nil && r.RestoreFailed == t.ID {
+		return nil
+	}
+	return t
+}
+
+// orderRestore puts a restore into the primary's order. It waits for no acknowledgement: nobody else has this data.
+func (d *database) orderRestore(m *member, order, was state.DatabaseOrder) state.DatabaseOrder {
+	t := d.restoring(m)
+	if t == nil {
+		return order
+	}
+	order.Alone, order.Restore = true, t
+	if was.Restore != nil && was.Restore.ID == t.ID {
+		order.Restore = was.Restore
+	}
+	return order
+}
+
+// followRestore has everybody else cloned once the primary's data is restored.
+func (d *database) followRestore() {
+	m := d.primary
+	if m == nil || d.restoring(m) == nil {
+		return
+	}
+	t := d.restoring(m)
+	o := d.db.Orders[m.Name()]
+	if o.Restore == nil || o.Restore.ID != t.ID || !d.done(m) {
+		return
+	}
+	d.db.Restored, d.db.Ackers = t.ID, nil
+	for i := range d.members {
+		other := &d.members[i]
+		if was, ok := d.db.Orders[other.Name()]; ok && other != m && other.standing != gone {
+			d.known(other.Name())
+			d.db.Orders[other.Name()] = state.DatabaseOrder{Seq: was.Seq + 1, Term: d.db.Term, Office: state.OfficeClone, Source: d.db.PrimaryAddress, CloneFrom: d.db.PrimaryAddress, Token: other.Token}
+		}
+	}
+}
+
+// beginRestore takes up a person's wish.
+func (p *pass) beginRestore(b *state.Backups, t state.BackupTask) {
+	d := p.role.Database
+	if d == nil || d.Primary == "" || d.Failover != nil || p.memberNamed(d.Primary) == nil {
+		p.hold("backup:restore", warning, "a restore is asked for, and waits for the role to have a primary", nil)
+		return
+	}
+	t.Server, t.At = d.Primary, p.now
+	b.Task = &t
+	p.noteBackup(warning, d.Primary, fmt.Sprintf("the restore asked for by %s begins on %s; until the data is whole, what is there serves on", orElse(t.By, "somebody"), d.Primary))
+}
+
+// followRestoring looks how far the restore under way has come.
+func (p *pass) followRestoring(b *state.Backups) {
+	t := b.Task
+	m := p.memberNamed(t.Server)
+	db := p.role.Database
+	if p.database != nil {
+		db = &p.database.db
+	}
+	why := ""
+	switch {
+	case db != nil && db.Restored == t.ID:
+		b.Restored = &state.BackupDone{ID: t.Backup, At: p.now, Took: p.since(t.At), Server: t.Server}
+		b.Task, b.Failure, b.RetryAt, b.Tries = nil, "", time.Time{}, 0
+		p.noteBackup(info, t.Server, fmt.Sprintf("the restore is done in %s; the other servers are cloned from %s, and what data there was is kept aside on its volume", brief(p.since(t.At)), t.Server))
+		return
+	case m != nil && m.report() != nil && m.report().RestoreFailed == t.ID:
+		why = m.report().Error
+	case db == nil || db.Failover != nil || db.Primary != t.Server:
+		why = t.Server + " is the primary no more"
+	case p.since(t.At) > backupLimit:
+		why = fmt.Sprintf("it is not done after %s", brief(p.since(t.At)))
+	default:
+		return
+	}
+	b.Task, b.Failure = nil, why
+	p.noteBackup(failure, t.Server, fmt.Sprintf("the restore failed: %s. The data of before is in force", orElse(why, "no reason is given")))
+}
