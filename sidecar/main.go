@@ -61,6 +61,6 @@ servers, and says why. terraform apply starts it; the commands here look at what
 	root.PersistentFlags().String("state-dir", "", "folder of the sidecar and its store (default $FARMHAND_STATE_DIR, else ~/.local/state/farmhand)")
 	root.PersistentFlags().String("store", "", "address of a store that is elsewhere, dynamodb://TABLE?region=R&bucket=B (default $FARMHAND_STORE, else the file in --state-dir)")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(version), newAgent(version), newMySQLProxy(), newStatus(), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newSimulated(), newSimulate(), newIAMPolicy(), newVersion(version), newExitCodes())
+	root.AddCommand(newRun(version), newAgent(version), newMySQLProxy(), newStatus(), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newBackup(), newBackups(), newRestore(), newBackupKey(), newSimulated(), newSimulate(), newIAMPolicy(), newVersion(version), newExitCodes())
 	return root
 }
