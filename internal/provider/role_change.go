@@ -39,7 +39,7 @@ func (r *roleResource) prepare(ctx context.Context, s store.Store, role spec.Rol
 		return nil, err
 	}
 	c.role.Secrets = config.secretNames()
-	if role.SecretsVersion == c.former.Spec.SecretsVersion && slices.Equal(c.role.Secrets, c.former.Spec.Secrets) {
+	if role.SecretsVersion == c.former.Spec.SecretsVersion && slices.Equal(c.role.Secrets, c.former.Spec.Secrets) && keyVersion(role) == keyVersion(c.former.Spec) {
 		return c, nil
 	}
 	c.secrets = map[string]string{}
@@ -48,6 +48,10 @@ func (r *roleResource) prepare(ctx context.Context, s store.Store, role spec.Rol
 		delete(c.secrets, name)
 	}
 	maps.Copy(c.secrets, config.secrets(ctx, diags))
+	if keyVersion(role) != keyVersion(c.former.Spec) {
+		delete(c.secrets, state.BackupKey)
+		maps.Copy(c.secrets, config.allSecrets(ctx, diags))
+	}
 	return c, nil
 }
 

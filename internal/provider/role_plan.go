@@ -40,6 +40,7 @@ func (r *roleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	}
 	role := plan.spec(ctx, &resp.Diagnostics)
 	role.Secrets = config.secretNames()
+	checkBackupKey(config, role, &resp.Diagnostics)
 	plan.planDefaults(ctx, config, role, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if resp.Diagnostics.HasError() {
@@ -105,6 +106,7 @@ func (r *roleResource) validatePlanned(ctx context.Context, s store.Store, farm,
 			Advice: "Choose one of " + strings.Join(behaviors.Names(), ", ")})
 	}
 	problems = append(problems, b.Validate(role)...)
+	problems = append(problems, backupProblems(role, farm, b.Traits())...)
 	if role.Volume != nil && role.Volume.Path == "" {
 		problems = append(problems, spec.Problem{Attribute: "volume.path", Summary: fmt.Sprintf("behavior %s has no place of its own for data", role.Behavior),
 			Advice: "Say where the volume is to be mounted"})

@@ -66,7 +66,7 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 		return
 	}
 
-	address, err := r.declare(ctx, s, role, config.secrets(ctx, &resp.Diagnostics))
+	address, err := r.declare(ctx, s, role, config.allSecrets(ctx, &resp.Diagnostics))
 	if errors.Is(err, store.ErrConflict) {
 		addTaken(&resp.Diagnostics, "role", takenRole(role))
 		return

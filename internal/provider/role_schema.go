@@ -41,6 +41,9 @@ type roleModel struct {
 	HealthCheck      types.Object   `tfsdk:"health_check"`
 	Volume           types.Object   `tfsdk:"volume"`
 	AWS              types.Object   `tfsdk:"aws"`
+	Backup           types.Object   `tfsdk:"backup"`
+	BackupKey        types.String   `tfsdk:"backup_key_wo"`
+	BackupKeyVersion types.Int64    `tfsdk:"backup_key_wo_version"`
 	Drain            text           `tfsdk:"drain"`
 	LaunchTimeout    text           `tfsdk:"launch_timeout"`
 	ScaleIn          types.String   `tfsdk:"scale_in"`
@@ -200,9 +203,12 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 					},
 				}),
 			},
-			"aws":            roleAWSSchema(),
-			"drain":          optionalDuration("Time from leaving DNS and balancers to termination. Default: `" + d.Drain.String() + "`."),
-			"launch_timeout": optionalDuration("How long a server may take from the platform's call to serving. Default: `" + d.LaunchTimeout.String() + "`."),
+			"aws":                   roleAWSSchema(),
+			"backup":                roleBackupSchema(),
+			"backup_key_wo":         backupKeySchema(),
+			"backup_key_wo_version": backupKeyVersionSchema(),
+			"drain":                 optionalDuration("Time from leaving DNS and balancers to termination. Default: `" + d.Drain.String() + "`."),
+			"launch_timeout":        optionalDuration("How long a server may take from the platform's call to serving. Default: `" + d.LaunchTimeout.String() + "`."),
 			"scale_in": schema.StringAttribute{
 				Optional: true, Computed: true,
 				MarkdownDescription: "Which server goes first when the role shrinks, among those of one generation, health and zone: `newest`, `oldest`, `least_busy`, " +

@@ -29,6 +29,8 @@ type Backup struct {
 	DrillQuery string `json:"drill_query,omitempty"`
 	// Encrypted: a key is declared; see the role's backup_key_wo.
 	Encrypted bool `json:"encrypted,omitempty"`
+	// KeyVersion is that of backup_key_wo; 0 for no key.
+	KeyVersion int64 `json:"key_version,omitempty"`
 }
 
 // Defaults of a backup.
