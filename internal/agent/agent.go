@@ -233,7 +233,7 @@ func (a *agent) run(ctx context.Context) {
 		<-ctx.Done()
 	default:
 		a.bootDone()
-		go shedMemory(ctx)
+		shedMemory()
 		a.attachBackups(ctx)
 		go a.watchHealth(ctx)
 		go a.watchShutdownHook(ctx)
