@@ -70,7 +70,8 @@ func restoreTo(t *state.BackupTask, to string) error {
 		t.Until = at.UTC()
 		return nil
 	}
-	if strings.Count(to, "-") >= 2 && strings.Trim(to, "0123456789-,") == "" {
+	_, day := time.Parse(time.DateOnly, to) // reads as a GTID, too, and is not meant as one
+	if day != nil && strings.Count(to, "-") >= 2 && strings.Trim(to, "0123456789-,") == "" {
 		t.Position = to
 		return nil
 	}

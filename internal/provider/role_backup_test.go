@@ -38,7 +38,7 @@ func TestBackupProblems(t *testing.T) {
 	b := spec.Backup{To: "file:///backups"}
 	b.SetDefaults()
 	role := spec.Role{Behavior: "apache", Backup: &b}
-	problems := backupProblems(role, &spec.Farm{AWS: &spec.AWSFarm{}}, behavior.Traits{})
+	problems := backupProblems(role, &spec.Farm{AWS: &spec.AWS{}}, behavior.Traits{})
 	if len(problems) != 2 {
 		t.Fatalf("%+v", problems)
 	}
