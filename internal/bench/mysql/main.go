@@ -23,6 +23,7 @@ func main() {
 	flag.IntVar(&n.pauses, "pauses", 5, "primaries to pause")
 	flag.IntVar(&n.cuts, "cuts", 5, "primaries to cut off from the network")
 	flag.IntVar(&n.planned, "planned", 5, "planned changes")
+	flag.IntVar(&n.rate, "rate", 1000, "rows a second that the eight connections write; 0: as fast as they are answered")
 	out := flag.String("o", "docs/benchmarks-mysql.md", "page to write; empty for none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -38,7 +39,7 @@ func main() {
 	}
 }
 
-type counts struct{ kills, pauses, cuts, planned int }
+type counts struct{ kills, pauses, cuts, planned, rate int }
 
 func write(file, table string) error {
 	project, err := live.Project()
@@ -52,7 +53,7 @@ func write(file, table string) error {
 }
 
 func run(ctx context.Context, n counts) (table string, err error) {
-	b, err := begin(ctx)
+	b, err := begin(ctx, n.rate)
 	if err != nil {
 		return "", err
 	}

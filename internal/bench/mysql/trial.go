@@ -66,7 +66,7 @@ type trial struct {
 	lost, accepted, errors int
 }
 
-func begin(ctx context.Context) (_ *bench, err error) {
+func begin(ctx context.Context, rate int) (_ *bench, err error) {
 	b := &bench{}
 	if b.dir, err = os.MkdirTemp("", "farmhand-bench-mysql-"); err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func begin(ctx context.Context) (_ *bench, err error) {
 	if b.rec, err = b.farm.Open(ctx); err != nil {
 		return nil, err
 	}
-	b.writers, err = live.Write(ctx, b.rec, b.farm.Name, role, writers)
+	b.writers, err = live.Write(ctx, b.rec, b.farm.Name, role, writers, rate)
 	return b, err
 }
 

@@ -43,8 +43,9 @@ type address struct {
 
 func silence() { _ = mysql.SetLogger(log.New(io.Discard, "", 0)) }
 
-// Write begins to write with n connections. The table app.acked is made if it is not there.
-func Write(ctx context.Context, rec *Record, farm, role string, n int) (*Writers, error) {
+// Write begins to write with n connections, rate rows a second in all; 0: as fast as they are answered. The table app.acked is made
+// if it is not there.
+func Write(ctx context.Context, rec *Record, farm, role string, n, rate int) (*Writers, error) {
 	silence()
 	secret, err := rec.Secret(ctx, farm, role)
 	if err != nil {
@@ -67,8 +68,12 @@ func Write(ctx context.Context, rec *Record, farm, role string, n int) (*Writers
 		cancel()
 		return nil, err
 	}
+	pace := time.Nanosecond
+	if rate > 0 {
+		pace = time.Duration(n) * time.Second / time.Duration(rate)
+	}
 	for range n {
-		w.done.Go(func() { w.write(ctx) })
+		w.done.Go(func() { w.write(ctx, pace) })
 	}
 	return w, nil
 }
@@ -111,11 +116,14 @@ func (w *Writers) open(host string) *sql.DB {
 	return db
 }
 
-func (w *Writers) write(ctx context.Context) {
+func (w *Writers) write(ctx context.Context, pace time.Duration) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
 	for ctx.Err() == nil {
 		a := w.primary.Load()
 		db := w.open(a.host)
 		for a.ctx.Err() == nil {
+			<-tick.C
 			id := w.next.Add(1)
 			_, err := db.ExecContext(a.ctx, "INSERT INTO acked (id) VALUES (?)", id)
 			at := time.Now()
