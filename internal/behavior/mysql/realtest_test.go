@@ -355,6 +355,7 @@ func (r *rig) load(at, writers int) *loader {
 				l.gap = max(l.gap, time.Since(l.last))
 				l.last = time.Now()
 				l.mu.Unlock()
+				time.Sleep(20 * time.Millisecond) // some 300 a second: no replica is to fall behind for the load's own sake
 			}
 		})
 	}
