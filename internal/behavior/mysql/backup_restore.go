@@ -65,15 +65,21 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 	if t.From != "" {
 		c.Role = t.From
 	}
-	m, err := findBackup(ctx, c, *t)
-	if err != nil {
-		return err
-	}
 	release, err := r.takeTurn(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
+	if t.From == "" && r.db() != nil {
+		// What was committed since the last binary log was stored may be what is asked for.
+		if _, err := r.StoreLogs(ctx, c, key); err != nil {
+			r.say("storing the last binary log before the restore: %v; it goes as far as those that are stored", err)
+		}
+	}
+	m, err := findBackup(ctx, c, *t)
+	if err != nil {
+		return err
+	}
 	top := r.volume.path(partialDir)
 	defer os.RemoveAll(top)
 	restorer, err := r.restorer(top, m, r.doing)

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
@@ -193,7 +194,7 @@ func (r *runner) DatabaseReport(context.Context) state.DatabaseReport {
 	if st.Source == "" {
 		return d
 	}
-	d.Source, d.Receiving, d.Applying, d.Acks = st.Source, st.Receiving, st.Applying, st.Acks && st.Receiving
+	d.Source, d.Receiving, d.Applying, d.Acks = hostOf(st.Source), st.Receiving, st.Applying, st.Acks && st.Receiving
 	d.ReplicaNote = st.ApplyError
 	if d.ReplicaNote == "" {
 		d.ReplicaNote = st.ReceiveError
@@ -265,4 +266,12 @@ func (r *runner) forget() {
 	r.mu.Lock()
 	r.carried.seq = 0
 	r.mu.Unlock()
+}
+
+// hostOf is an address without its port: orders and the topology know servers by that.
+func hostOf(source string) string {
+	if host, _, err := net.SplitHostPort(source); err == nil {
+		return host
+	}
+	return source
 }

@@ -18,7 +18,9 @@ const (
 	servers = 3
 	writers = 8
 	// steady is how long writing goes on undisturbed before and after.
-	steady   = 2 * time.Second
+	steady = 2 * time.Second
+	// seasoned is how long a server has to have served so that its loss is not taken for a crash loop, whose launches are spaced.
+	seasoned = 11 * time.Second
 	patience = 2 * time.Minute
 )
 
@@ -136,7 +138,7 @@ func (b *bench) trial(ctx context.Context, act func(context.Context) (func(conte
 		return t, fmt.Errorf("waiting for the database to be whole: %w", err)
 	}
 	before := time.Now()
-	if err := wait(ctx, steady); err != nil {
+	if err := wait(ctx, seasoned); err != nil {
 		return t, err
 	}
 	t.rate = int(float64(b.writers.Since(before)) / time.Since(before).Seconds())

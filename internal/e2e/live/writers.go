@@ -35,9 +35,11 @@ type Writers struct {
 	errors int
 }
 
-// address is where the primary is for as long as ctx lasts.
+// address is where the primary of a term is, for as long as ctx lasts. A server that was lost and is the primary again has the same
+// address, and answers nothing that was asked of it before.
 type address struct {
 	host string
+	term int64
 	ctx  context.Context
 }
 
@@ -82,18 +84,18 @@ func Write(ctx context.Context, rec *Record, farm, role string, n, rate int) (*W
 func (w *Writers) follow(ctx context.Context) {
 	over := func() {}
 	for ctx.Err() == nil {
-		host := ""
+		host, term := "", int64(0)
 		if t, err := w.rec.Topology(ctx, w.farm); err == nil {
 			i := slices.IndexFunc(t.Roles[w.role].Instances, func(m state.Member) bool { return m.Primary })
 			if i >= 0 {
-				host = t.Roles[w.role].Instances[i].Address
+				host, term = t.Roles[w.role].Instances[i].Address, t.Roles[w.role].Term
 			}
 		}
-		if a := w.primary.Load(); host != "" && (a == nil || a.host != host) {
+		if a := w.primary.Load(); host != "" && (a == nil || a.host != host || a.term != term) {
 			over()
 			life, cancel := context.WithCancel(ctx)
 			over = cancel
-			w.primary.Store(&address{host, life})
+			w.primary.Store(&address{host, term, life})
 		}
 		select {
 		case <-ctx.Done():
