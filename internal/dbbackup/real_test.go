@@ -163,6 +163,11 @@ func (r *rig) restored(name string, m backup.Manifest, to dbbackup.Point) ([]int
 	server, err := restorer.Start(r.Context())
 	r.must(err)
 	defer func() { r.must(server.Stop(context.Background())) }()
+	var says string // what a clone of it would take for its position
+	r.must(server.DB().QueryRowContext(r.Context(), "SELECT @@gtid_current_pos").Scan(&says))
+	if says != done.Position {
+		r.Errorf("%s: restored to %s, and says that it is at %s", name, done.Position, says)
+	}
 	rows, err := server.DB().QueryContext(r.Context(), "SELECT n FROM app.t ORDER BY n")
 	r.must(err)
 	defer rows.Close()

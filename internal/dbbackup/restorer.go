@@ -85,7 +85,10 @@ func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manife
 	if err := server.seed(ctx, done.Position); err != nil {
 		return done, err
 	}
-	return done, r.replay(ctx, c, m, key, to, server, &done)
+	if err := r.replay(ctx, c, m, key, to, server, &done); err != nil {
+		return done, err
+	}
+	return done, server.settle(ctx, done.Position)
 }
 
 // Remove removes the restored data.

@@ -88,6 +88,15 @@ func (t *Temporary) seed(ctx context.Context, position string) error {
 	return nil
 }
 
+// settle makes the position reached the one that the data says it is of. What was replayed bears other servers' ids, and
+// gtid_current_pos, by which mariabackup tells where a clone of it stands, leaves such transactions of the binary log out.
+func (t *Temporary) settle(ctx context.Context, position string) error {
+	if _, err := t.db.ExecContext(ctx, "SET GLOBAL gtid_slave_pos = '"+strings.ReplaceAll(position, "'", "")+"'"); err != nil {
+		return fmt.Errorf("noting the restored server's position: %w", err)
+	}
+	return nil
+}
+
 func (t *Temporary) position(ctx context.Context) (string, error) {
 	var p string
 	// Not gtid_current_pos, which leaves out what other servers wrote: all that is replayed.
