@@ -7,6 +7,7 @@ export CGO_ENABLED=0
 
 tofu_version=1.12.6
 cache_dir=${XDG_CACHE_HOME:-$HOME/.cache}/farmhand
+# shellcheck disable=SC2034 # scripts/setup.sh uses it
 dynalite_version=4.0.0 # as internal/store/dynamodb/dynalitetest has it
 cached_tofu=$cache_dir/tofu-$tofu_version/tofu
 

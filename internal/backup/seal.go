@@ -168,7 +168,7 @@ func (o *opened) Read(p []byte) (int, error) {
 	n, err := o.zip.Read(p)
 	o.any = o.any || n > 0
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		if _, rest := io.Copy(io.Discard, o.stored); rest != nil {
 			return n, rest
 		}

@@ -43,7 +43,7 @@ func newRig(t *testing.T) *rig {
 			t.Skipf("no MariaDB here: %v (scripts/setup.sh installs it)", err)
 		}
 	}
-	dir, err := os.MkdirTemp("", "farmhand-backup-") // short: a socket's path has 108 bytes
+	dir, err := os.MkdirTemp("", "farmhand-backup-") //nolint:usetesting // short: a socket's path has 108 bytes
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func (b base) rows(ctx context.Context, what, query string) ([]map[string]string
 }
 
 // one is the first row, empty if there is none.
-func (b base) one(ctx context.Context, what, query string) (map[string]string, error) {
+func (b base) one(ctx context.Context, what, query string) (map[string]string, error) { //nolint:unparam // as its siblings
 	all, err := b.rows(ctx, what, query)
 	if err != nil || len(all) == 0 {
 		return map[string]string{}, err

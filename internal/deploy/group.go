@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func (d *Sidecars) group(ctx context.Context, s Sidecar, t templateVersion) erro
 		})
 	}
 	found, err := d.findGroup(ctx, s.ID)
-	if err == ErrGone {
+	if errors.Is(err, ErrGone) {
 		return waitUntil(ctx, knownWithin, "Auto Scaling takes the instance profile "+s.InstanceProfile, func() (bool, error) {
 			_, err := d.groups.CreateAutoScalingGroup(ctx, &autoscaling.CreateAutoScalingGroupInput{
 				AutoScalingGroupName: &name, MinSize: size, MaxSize: size, DesiredCapacity: size, VPCZoneIdentifier: subnets,

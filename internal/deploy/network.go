@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,7 +50,7 @@ func (d *Sidecars) findSecurityGroup(ctx context.Context, id string) (string, er
 // lets everything out, which is what a sidecar needs.
 func (d *Sidecars) securityGroup(ctx context.Context, s Sidecar, vpc string) (string, error) {
 	group, err := d.findSecurityGroup(ctx, s.ID)
-	if err == nil || err != ErrGone {
+	if err == nil || !errors.Is(err, ErrGone) {
 		return group, err
 	}
 	out, err := d.ec2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
@@ -64,7 +65,7 @@ func (d *Sidecars) securityGroup(ctx context.Context, s Sidecar, vpc string) (st
 
 func (d *Sidecars) removeSecurityGroup(ctx context.Context, id string, patience time.Duration) error {
 	group, err := d.findSecurityGroup(ctx, id)
-	if err == ErrGone {
+	if errors.Is(err, ErrGone) {
 		return nil
 	}
 	if err != nil {

@@ -43,7 +43,7 @@ func Steps(owner string, former, want []Record, held func(name string) Held) (st
 		case isWanted && free:
 			step.Claim = true
 		case isWanted && ours:
-			if h.Record.Equal(w) || len(w.Addresses) == 0 && len(h.Addresses) == 0 {
+			if h.Equal(w) || len(w.Addresses) == 0 && len(h.Addresses) == 0 {
 				continue
 			}
 		case isWanted:

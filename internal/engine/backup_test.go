@@ -13,10 +13,9 @@ import (
 
 // backupWorld is a database of three that is well, at a time of the test's choosing.
 type backupWorld struct {
-	t     *testing.T
-	view  engine.View
-	said  []string
-	began int
+	t    *testing.T
+	view engine.View
+	said []string
 }
 
 func newBackupWorld(t *testing.T, change func(*spec.Backup)) *backupWorld {
@@ -158,7 +157,7 @@ func TestBackupFails(t *testing.T) {
 	}
 	// Its server is lost in the middle: another one takes over.
 	w.role().Instances[2].Machine = nil
-	b = w.pass(time.Second)
+	w.pass(time.Second)
 	w.says("warning: the backup failed: mysql-3 is gone; trying again in 2m")
 	w.role().Instances = w.role().Instances[:2]
 	if b = w.pass(2 * time.Minute); b.Task == nil || b.Task.Server != "mysql-2" {

@@ -47,7 +47,7 @@ func parseList(text string) (Position, error) {
 }
 
 func (l list) covers(other Position) bool {
-	for domain, want := range other.(list) {
+	for domain, want := range other.(list) { //nolint:forcetypeassert // Compare and the others refuse positions of two flavors before
 		have, ok := l[domain]
 		// One number given by two servers is two transactions.
 		if !ok && want.seq > 0 || have.seq < want.seq || have.seq == want.seq && want.seq > 0 && have.server != want.server {
@@ -59,7 +59,7 @@ func (l list) covers(other Position) bool {
 
 func (l list) missing(other Position) int64 {
 	n := int64(0)
-	for domain, want := range other.(list) {
+	for domain, want := range other.(list) { //nolint:forcetypeassert // Compare and the others refuse positions of two flavors before
 		have := l[domain]
 		switch {
 		case have.seq < want.seq:
@@ -73,7 +73,7 @@ func (l list) missing(other Position) int64 {
 
 func (l list) merged(other Position) Position {
 	m := maps.Clone(l)
-	for domain, theirs := range other.(list) {
+	for domain, theirs := range other.(list) { //nolint:forcetypeassert // Compare and the others refuse positions of two flavors before
 		if ours, ok := m[domain]; !ok || theirs.seq > ours.seq {
 			m[domain] = theirs
 		}

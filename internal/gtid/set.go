@@ -88,7 +88,7 @@ func (s set) covers(other Position) bool { return s.missing(other) == 0 }
 
 func (s set) missing(other Position) int64 {
 	n := int64(0)
-	for source, wants := range other.(set) {
+	for source, wants := range other.(set) { //nolint:forcetypeassert // Compare and the others refuse positions of two flavors before
 		for _, want := range wants {
 			n += int64(want.last - want.first + 1)
 			for _, have := range s[source] {
@@ -103,7 +103,7 @@ func (s set) missing(other Position) int64 {
 
 func (s set) merged(other Position) Position {
 	m := set{}
-	for _, of := range []set{s, other.(set)} {
+	for _, of := range []set{s, other.(set)} { //nolint:forcetypeassert // Compare and the others refuse positions of two flavors before
 		for source, intervals := range of {
 			m[source] = append(m[source], intervals...)
 		}

@@ -147,7 +147,7 @@ func (m *roleModel) fillBackup(ctx context.Context, b *spec.Backup, diags *diag.
 
 // encodeObject is v, or null, as the attribute's object.
 func encodeObject[T any](ctx context.Context, a schema.Attribute, v *T, diags *diag.Diagnostics) types.Object {
-	t := a.GetType().(types.ObjectType).AttrTypes
+	t := a.GetType().(types.ObjectType).AttrTypes //nolint:forcetypeassert // of an object attribute made in this file
 	if v == nil {
 		return types.ObjectNull(t)
 	}

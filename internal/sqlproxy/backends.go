@@ -148,7 +148,7 @@ func (b *backend) retire(after time.Duration) {
 		defer b.mu.Unlock()
 		if b.retired {
 			for s := range b.busy {
-				_ = s.Conn.Close() // its session notices
+				_ = s.Close() // its session notices
 			}
 		}
 	})
@@ -252,7 +252,7 @@ func (b *backend) endWrites(after time.Duration) {
 		defer b.mu.Unlock()
 		for _, s := range old {
 			if _, busy := b.busy[s]; busy && b.proxy.topology.Load().primary != b {
-				_ = s.Conn.Close()
+				_ = s.Close()
 			}
 		}
 	})

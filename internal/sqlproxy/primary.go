@@ -247,7 +247,7 @@ func (s *session) primaryBy(deadline time.Time, writes bool) (*server, *Refusal,
 const holdStep = 50 * time.Millisecond
 
 // reach makes s.primary a connection to t's primary that takes the statement; nil without a refusal: not now.
-func (s *session) reach(t *topology, writes bool) (*server, *Refusal, error) {
+func (s *session) reach(t *topology, writes bool) (*server, *Refusal, error) { //nolint:unparam // as who calls it hands it on
 	var r *Refusal
 	if s.primary == nil {
 		l := s.link
@@ -262,7 +262,7 @@ func (s *session) reach(t *topology, writes bool) (*server, *Refusal, error) {
 			return nil, r, nil
 		}
 		if err != nil {
-			return nil, nil, nil
+			return nil, nil, nil //nolint:nilerr // not now: the caller waits
 		}
 		s.primary = x
 	}

@@ -258,6 +258,6 @@ func (b *backend) end() {
 	}
 	clear(b.idle)
 	for s := range b.busy {
-		_ = s.Conn.Close()
+		_ = s.Close()
 	}
 }

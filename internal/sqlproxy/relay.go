@@ -117,7 +117,7 @@ func (x *relay) results() error {
 			}
 		}
 		if x.refusal != nil || x.status&statusMoreResults == 0 {
-			return nil
+			return nil //nolint:nilerr // it ended, with what the server had to say
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (s *server) greeting(p []byte) (salt []byte, plugin string, err error) {
 
 // authenticate answers the server's questions until it says OK.
 func (s *server) authenticate(salt []byte, password string) error {
-	plugin := cachingSHA2
+	var plugin string
 	for range 8 {
 		p, err := s.packet(biggest)
 		if err != nil {

@@ -314,10 +314,7 @@ func (s *session) choose(t *topology) bool {
 			return false
 		}
 		s.replica, s.epoch = x, t.epoch
-		if !s.carry(x, true) {
-			return false
-		}
-		return true
+		return s.carry(x, true)
 	}
 	return false
 }
@@ -465,7 +462,7 @@ func (s *session) prepare(raw []byte) error {
 	number := s.next
 	return s.call(call{raw: raw, kind: ofPrepare, class: class{part: true, repeatable: true}, number: number, after: func(x *relay) {
 		if x.refusal == nil {
-			st.prepared, st.on = x.answered.prepared, x.server
+			st.prepared, st.on = x.prepared, x.server
 			s.statements[number] = st
 		}
 	}})
@@ -547,6 +544,6 @@ func (s *session) again(st *statement, x *server) error {
 	if r.refusal != nil {
 		return r.refusal
 	}
-	st.prepared, st.on = r.answered.prepared, x
+	st.prepared, st.on = r.prepared, x
 	return nil
 }

@@ -105,7 +105,7 @@ func (s *stream) fill(n int) error {
 			return nil
 		}
 		if err != nil {
-			if err == io.EOF && s.w > s.r {
+			if errors.Is(err, io.EOF) && s.w > s.r {
 				err = io.ErrUnexpectedEOF
 			}
 			return err

@@ -52,8 +52,6 @@ type group struct {
 	Ingress                                              []permission `x:"ipPermissions"`
 	Egress                                               []permission `x:"ipPermissionsEgress"`
 	Tag                                                  []Tag
-
-	serial string
 }
 
 type describeVpcs struct {

@@ -45,7 +45,7 @@ var kinds = map[string]string{
 // exists refuses ids of nothing.
 func (s *Service) exists(id string) error {
 	prefix, _, _ := strings.Cut(id, "-")
-	ok := true
+	var ok bool
 	switch kinds[prefix] {
 	case "instance":
 		_, err := s.find([]string{id})

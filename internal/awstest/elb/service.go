@@ -38,13 +38,12 @@ type Group struct {
 }
 
 type target struct {
-	id          string
-	port        int
-	zone        string
-	since       time.Time
-	draining    time.Time // zero: registered
-	state, why  string    // set by a test
-	description string
+	id         string
+	port       int
+	zone       string
+	since      time.Time
+	draining   time.Time // zero: registered
+	state, why string    // set by a test
 }
 
 // TargetGroup is the group that every stand-in has: type instance, HTTP on port 80, "/" asked.

@@ -111,7 +111,7 @@ func chunks(from io.Reader) ([]byte, http.Header, error) {
 			trailer.Set(name, strings.TrimSpace(value))
 		}
 		if err != nil || line == "" {
-			return all, trailer, nil
+			return all, trailer, nil //nolint:nilerr // the end of the trailer is the end of the body
 		}
 	}
 }

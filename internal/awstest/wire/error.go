@@ -29,7 +29,7 @@ func (e *Error) With(status int) *Error {
 
 // AsError is err if it is an Error, else an internal failure that holds its words.
 func AsError(err error) *Error {
-	if e, ok := err.(*Error); ok {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // errors of this package are never wrapped
 		return e
 	}
 	return Errorf("InternalError", "%v", err).With(http.StatusInternalServerError)

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -73,7 +74,7 @@ func send(w http.ResponseWriter, r *http.Request, target backup.Target, name str
 	for {
 		_ = control.SetWriteDeadline(time.Now().Add(stalled))
 		_, err := io.CopyN(w, o, piece)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -90,7 +90,7 @@ func newRig(t *testing.T, nodes int) *rig {
 		db:     state.Database{Lease: 2 * time.Second, Orders: map[string]state.DatabaseOrder{}},
 	}
 	for i := 1; i <= nodes; i++ {
-		root, err := os.MkdirTemp("", "farmhand-mysql-") // short: a socket's path has 108 bytes
+		root, err := os.MkdirTemp("", "farmhand-mysql-") //nolint:usetesting // short: a socket's path has 108 bytes
 		if err != nil {
 			t.Fatal(err)
 		}

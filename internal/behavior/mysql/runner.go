@@ -72,7 +72,6 @@ type runner struct {
 	view        view
 	// restoreFailed is the restore that failed last.
 	restoreFailed restoreFailure
-	closed        bool
 	began         bool // a server was started
 	replacing     bool // the server is stopped for a clone to take the data's place
 

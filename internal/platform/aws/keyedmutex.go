@@ -37,10 +37,3 @@ func (k *keyedMutex) lock(key string) (unlock func()) {
 		}
 	}
 }
-
-// held tells whether someone holds or awaits key.
-func (k *keyedMutex) held(key string) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.locks[key] != nil
-}

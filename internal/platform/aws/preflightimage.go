@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,5 +97,5 @@ func (i *inspection) dryRun(ctx context.Context, w wants, image, attribute strin
 		}
 	}
 	class := classOf(err)
-	i.findings = append(i.findings, finding{spec.Problem{Attribute: where, Summary: plain(err), Warning: class == platform.ErrCapacity}, class})
+	i.findings = append(i.findings, finding{spec.Problem{Attribute: where, Summary: plain(err), Warning: errors.Is(class, platform.ErrCapacity)}, class})
 }

@@ -151,15 +151,3 @@ func (w *world) keep(p *AWS, generation string, roles ...spec.Role) {
 		w.Fatalf("Keep: %v", err)
 	}
 }
-
-// instance is an instance as the stand-in has it.
-func (w *world) instance(id string) ec2.Instance {
-	w.Helper()
-	for _, i := range w.aws.EC2.Instances() {
-		if i.ID == id {
-			return i
-		}
-	}
-	w.Fatalf("no instance %s", id)
-	return ec2.Instance{}
-}

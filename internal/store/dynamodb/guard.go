@@ -70,7 +70,7 @@ func (s *Store) guarded(ctx context.Context, w store.Write, begin func(now time.
 // turn waits for this process' turn to write guarded in a partition.
 func (s *Store) turn(ctx context.Context, partition string) (done func(), err error) {
 	v, _ := s.turns.LoadOrStore(partition, make(chan struct{}, 1))
-	c := v.(chan struct{})
+	c := v.(chan struct{}) //nolint:forcetypeassert // only channels are stored in it
 	select {
 	case c <- struct{}{}:
 		return func() { <-c }, nil

@@ -108,7 +108,7 @@ func (b *Blobs) prepare(ctx context.Context, o Options) error {
 	if err := b.setUp(ctx, o.Tags); err != nil {
 		// Nothing half-made stays: it is empty.
 		if _, deleteErr := b.client.DeleteBucket(context.WithoutCancel(ctx), &s3.DeleteBucketInput{Bucket: &b.bucket, ExpectedBucketOwner: b.owner}); deleteErr != nil {
-			return fmt.Errorf("%w (and it could not be removed again: %v)", b.explain(ctx, err), deleteErr)
+			return fmt.Errorf("%w (and it could not be removed again: %w)", b.explain(ctx, err), deleteErr)
 		}
 		return b.explain(ctx, err)
 	}

@@ -133,7 +133,7 @@ func (b *Blobs) putParts(ctx context.Context, name string, f io.ReaderAt, size i
 			Bucket: &b.bucket, Key: key, ExpectedBucketOwner: b.owner, UploadId: begun.UploadId,
 		})
 		if abortErr != nil {
-			return fmt.Errorf("%w (and what was uploaded of it stays until its lifecycle ends: %v)", err, abortErr)
+			return fmt.Errorf("%w (and what was uploaded of it stays until its lifecycle ends: %w)", err, abortErr)
 		}
 	}
 	return err
