@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/fifo"
 )
 
 // A clone is asked for by HTTP from the agent of a server that has the data, and comes as mariabackup's stream. Who asks
@@ -146,21 +148,21 @@ func (g *giver) backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("making room for the backup's notes: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	pipe, err := newFIFO(filepath.Join(scratch, "stream"))
+	pipe, err := fifo.New(filepath.Join(scratch, "stream"))
 	if err != nil {
 		return err
 	}
-	defer pipe.close()
+	defer pipe.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
 	go func() {
-		done <- g.Run.Run(ctx, "sh", "-c", streamed, "sh", pipe.path, filepath.Join(scratch, "said"), "mariabackup", "--defaults-file="+g.config.Path,
+		done <- g.Run.Run(ctx, "sh", "-c", streamed, "sh", pipe.Path, filepath.Join(scratch, "said"), "mariabackup", "--defaults-file="+g.config.Path,
 			"--backup", "--stream=mbstream", "--slave-info", "--parallel=2", "--user=root", "--socket="+g.Socket,
 			"--target-dir="+filepath.Join(scratch, "target"))
-		pipe.w.Close()
+		pipe.W.Close()
 	}()
-	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{pipe.r}, make([]byte, chunk))
+	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{pipe.R}, make([]byte, chunk))
 	if err != nil {
 		cancel(fmt.Errorf("sending it: %w", err))
 	}

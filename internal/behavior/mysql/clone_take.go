@@ -13,11 +13,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbbackup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/fifo"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
@@ -58,7 +59,7 @@ func (r *runner) clone(ctx context.Context, order state.DatabaseOrder, condemned
 	if err != nil {
 		return fmt.Errorf("preparing the clone of %s: %w", from, err)
 	}
-	position, err := clonedPosition(partial)
+	position, err := dbbackup.Position(partial)
 	if err != nil {
 		return err
 	}
@@ -198,18 +199,18 @@ func (r *runner) unpack(ctx context.Context, dir string, from io.Reader) error {
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o750)); err != nil {
 		return fmt.Errorf("making room for a clone: %w", err)
 	}
-	pipe, err := newFIFO(filepath.Join(r.RunDir, "clone"))
+	pipe, err := fifo.New(filepath.Join(r.RunDir, "clone"))
 	if err != nil {
 		return err
 	}
-	defer pipe.close()
+	defer pipe.Close()
 	done := make(chan error, 1)
 	go func() {
-		done <- r.Run.Run(ctx, "sh", "-c", `cd "$1" && exec mbstream -x <"$2"`, "sh", dir, pipe.path)
-		pipe.r.Close() // who still writes is to know
+		done <- r.Run.Run(ctx, "sh", "-c", `cd "$1" && exec mbstream -x <"$2"`, "sh", dir, pipe.Path)
+		pipe.R.Close() // who still writes is to know
 	}()
-	_, err = io.CopyBuffer(struct{ io.Writer }{pipe.w}, struct{ io.Reader }{from}, make([]byte, chunk))
-	pipe.w.Close()
+	_, err = io.CopyBuffer(struct{ io.Writer }{pipe.W}, struct{ io.Reader }{from}, make([]byte, chunk))
+	pipe.W.Close()
 	// A program that ended early says why; that the pipe broke is what came of it.
 	if ran := <-done; ran != nil {
 		return ran
@@ -236,31 +237,4 @@ func (p *progress) Write(b []byte) (int, error) {
 		p.tell(p.n)
 	}
 	return len(b), nil
-}
-
-// slavePosition is how mariabackup notes a replica's position.
-var slavePosition = regexp.MustCompile(`gtid_slave_pos\s*=\s*'([^']*)'`)
-
-// clonedPosition reads the position that a clone is of, from what mariabackup noted: of a replica what it had applied,
-// of a primary what it had written.
-func clonedPosition(dir string) (string, error) {
-	position := ""
-	for _, name := range []string{"xtrabackup_binlog_info", "mariadb_backup_binlog_info"} {
-		if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
-			if f := strings.Fields(string(b)); len(f) >= 3 {
-				position = f[2]
-			}
-		}
-	}
-	for _, name := range []string{"xtrabackup_slave_info", "mariadb_backup_slave_info"} {
-		if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
-			if m := slavePosition.FindSubmatch(b); m != nil && len(m[1]) > 0 {
-				position = string(m[1])
-			}
-		}
-	}
-	if position == "" {
-		return "", errors.New("the clone does not tell its position: its source writes no binary log")
-	}
-	return position, nil
 }
