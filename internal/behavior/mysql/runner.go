@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -149,10 +150,29 @@ func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)
 	r.stop = cancel
 	r.mu.Unlock()
 	for _, work := range []func(context.Context){r.serve, r.watchLease, r.poll, r.giveClones} {
-		r.workers.Go(func() { work(live) })
+		r.workers.Go(func() { r.persist(live, work) })
 	}
 	poke(r.wake)
 	return r.awaitOrder(ctx, step)
+}
+
+// persist does work until ctx ends. One that fails in itself says where and is begun again: it must not take the agent with it, which
+// is the machine's first process, and the server with that.
+func (r *runner) persist(ctx context.Context, work func(context.Context)) {
+	for ctx.Err() == nil {
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					r.say("a worker of the database failed in itself and is begun again: %v\n%s", p, debug.Stack())
+				}
+			}()
+			work(ctx)
+		}()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // lookupAfterPackages installs what the image lacks and finds the server's user. Data that the package makes by itself
