@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// BenchmarkPointSelects measures point selects of 32 connections: direct, through the proxy, and through HAProxy, in turn, so
-// that what else the machine does falls on all. It logs the table's lines; -benchtime is each one's share.
+// BenchmarkPointSelects measures point selects of 32 connections: direct, through the proxy, and through HAProxy, one
+// after the other: on a busy machine they do not compare. It logs the table's lines; -benchtime is each one's share.
 func BenchmarkPointSelects(b *testing.B) {
 	w := newWorld(b, 1)
 	w.servers[0].exec(b, "CREATE TABLE app.t (id INT PRIMARY KEY, v VARCHAR(64))")
