@@ -15,15 +15,22 @@ const dataDevice = "/dev/sdf"
 
 // attach attaches volumes to running machines that are to have them. A machine that ends lets go of its volume by itself; one that
 // is stopped has it taken away.
-func (p *AWS) attach(ctx context.Context, s *sight) error {
-	var errs []error
+func (p *AWS) attach(ctx context.Context, s *sight, b *budget) error {
+	var waiting []host
 	for _, id := range sortedKeys(s.keys) {
 		key := s.keys[id]
 		h, ok := s.host(id)
 		if !ok || key.Volume == "" || !key.Ended.IsZero() || h.state != types.InstanceStateNameRunning || h.disks[key.Volume] != "" {
 			continue
 		}
-		errs = append(errs, p.attachTo(ctx, s, h, key.Volume))
+		waiting = append(waiting, h)
+	}
+	var errs []error
+	for _, h := range turned(waiting, p.turn) {
+		if !b.take() {
+			break
+		}
+		errs = append(errs, p.attachTo(ctx, s, h, s.keys[h.id].Volume))
 	}
 	return errors.Join(errs...)
 }
@@ -39,17 +46,24 @@ func (p *AWS) attachTo(ctx context.Context, s *sight, h host, volume string) err
 		return explain(err, doing)
 	}
 	// It hangs on the index's former machine (or on this one already, which the listing does not show yet).
+	return p.takeFromStopped(ctx, s, volume, h.id) // and the next tick attaches
+}
+
+// takeFromStopped detaches a volume from a stopped machine other than the one given. One that runs or ends keeps it: EC2 frees the
+// volume when that machine is gone, and a file system is not pulled out from under one that runs.
+func (p *AWS) takeFromStopped(ctx context.Context, s *sight, volume, not string) error {
+	c, err := p.compute(ctx)
+	if err != nil {
+		return err
+	}
 	for _, other := range s.hosts {
-		if other.id == h.id || other.disks[volume] == "" {
+		if other.id == not || other.disks[volume] == "" || other.state != types.InstanceStateNameStopped {
 			continue
-		}
-		if other.state != types.InstanceStateNameStopped {
-			continue // it runs or ends: EC2 frees the volume when it is gone
 		}
 		_, err := c.DetachVolume(ctx, &ec2.DetachVolumeInput{VolumeId: awssdk.String(volume), InstanceId: awssdk.String(other.id)})
 		if err != nil && code(err) != "IncorrectState" && !isUnknown(err) {
 			return explain(err, "taking volume "+volume+" away from stopped machine "+other.id)
 		}
 	}
-	return nil // the next tick attaches
+	return nil
 }

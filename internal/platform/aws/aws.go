@@ -38,22 +38,27 @@ type AWS struct {
 	launches keyedMutex // by role: two launches of a role follow each other
 	disks    keyedMutex // by instance: two calls about a volume follow each other
 	keeping  sync.Mutex // one Keep at a time
+	dealing  sync.Mutex // one Balance at a time, and guards dealt
+	since    time.Time  // when this value was made
 	pools    pools
 	ending   ending
 
 	mu       sync.Mutex
 	ec2      *ec2.Client // nil until first used
 	elb      *elb.Client
-	subnets  map[string]subnet // by id, of those asked for so far
-	roots    map[string]string // name of the root device, by AMI
-	named    map[string]string // id of a launch template, by name
-	fresh    map[string]host   // launched here, not listed yet
-	last     *sight            // the last look
-	started  map[string]time.Time
+	subnets  map[string]subnet    // by id, of those asked for so far
+	roots    map[string]string    // name of the root device, by AMI
+	named    map[string]string    // id of a launch template, by name
+	fresh    map[string]host      // launched here, not listed yet
+	last     *sight               // the last look
+	started  map[string]time.Time // of machines out of the stock: when EC2 was told to start them
 	notices  noticeCache
 	health   map[string]healthCache // by target group
 	groups   map[string]string      // target type, by target group
-	tidied   time.Time              // launch templates were last looked through
+	tidied   time.Time              // launch templates were last looked through; of Keep alone, as the next two
+	swept    time.Time              // what moves of volumes left over was last looked for
+	turn     int                    // of Keep: who comes first when not all get their call
+	dealt    map[string]dealing     // what was registered, by target group; nil until first used
 	elastic  elasticCache
 	watchers map[chan struct{}]bool
 }
@@ -86,7 +91,7 @@ func New(o Options) (*AWS, error) {
 		started: map[string]time.Time{}, health: map[string]healthCache{}, groups: map[string]string{},
 		watchers: map[chan struct{}]bool{},
 	}
-	p.pools.now = o.Now
+	p.pools.now, p.since = o.Now, o.Now()
 	p.ending.end = p.terminateTogether
 	return p, nil
 }

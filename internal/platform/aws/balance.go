@@ -2,6 +2,8 @@ package aws
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,10 +12,12 @@ import (
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
 const (
@@ -28,21 +32,75 @@ type healthCache struct {
 	targets map[string]platform.Target // by target id: a machine's, or its address
 }
 
+// dealing is what was registered in a target group. It outlives the process, so that a group that is given up while no sidecar runs is
+// left by the farm's machines all the same, and so is an address whose machine is gone: EC2 no longer says whose it was.
+type dealing struct {
+	Group     string            `json:"group"`
+	Addresses map[string]string `json:"addresses,omitempty"` // machine's id, by address: of groups whose targets are addresses
+}
+
+func (p *AWS) dealPrefix() string { return p.farm.Name + "/targets/" }
+
+func (p *AWS) dealKey(group string) string {
+	sum := sha256.Sum256([]byte(group))
+	return p.dealPrefix() + hex.EncodeToString(sum[:8])
+}
+
+func (p *AWS) readDealt(ctx context.Context) error {
+	if p.dealt != nil {
+		return nil
+	}
+	items, err := store.ListJSON[dealing](ctx, p.store, p.dealPrefix())
+	if err != nil {
+		return storeSays(err, "reading what is registered at load balancers")
+	}
+	p.dealt = map[string]dealing{}
+	for _, i := range items {
+		p.dealt[i.Value.Group] = i.Value
+	}
+	return nil
+}
+
+func (p *AWS) noteDealt(ctx context.Context, d dealing) error {
+	if _, err := store.PutJSON(ctx, p.store, p.dealKey(d.Group), d); err != nil {
+		return storeSays(err, "writing what is registered at load balancers")
+	}
+	p.dealt[d.Group] = d
+	return nil
+}
+
+func (p *AWS) forgetDealt(ctx context.Context, group string) error {
+	if err := p.store.Delete(ctx, p.dealKey(group)); err != nil {
+		return storeSays(err, "forgetting target group "+short(group))
+	}
+	delete(p.dealt, group)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.groups, group)
+	delete(p.health, group)
+	return nil
+}
+
 // Balance registers exactly the given machines of the farm in each target group; targets that are not the farm's are left alone. It is
 // a call for each group when nothing changes. A group that cannot be reached is an error, and does not hold up the others.
+// A group with nil, or one that was named before and no longer is, is given up: the farm's machines leave it, and then it is
+// forgotten. That it does not exist any more is no error then.
 func (p *AWS) Balance(ctx context.Context, targets map[string][]string) (map[string]map[string]platform.Target, error) {
-	targets = maps.Clone(targets)
-	if targets == nil {
-		targets = map[string][]string{}
+	p.dealing.Lock()
+	defer p.dealing.Unlock()
+	if err := p.readDealt(ctx); err != nil {
+		return nil, err
 	}
-	p.mu.Lock()
-	for group := range p.groups { // one that no role names any more is left by the farm's machines
-		if _, named := targets[group]; !named {
-			targets[group] = nil
+	all := map[string][]string{}
+	for group := range p.dealt {
+		all[group] = nil
+	}
+	for group, machines := range targets {
+		if _, known := p.dealt[group]; known || machines != nil {
+			all[group] = machines
 		}
 	}
-	p.mu.Unlock()
-	if len(targets) == 0 {
+	if len(all) == 0 {
 		return nil, nil
 	}
 	s, err := p.look(ctx, oneTick)
@@ -51,13 +109,18 @@ func (p *AWS) Balance(ctx context.Context, targets map[string][]string) (map[str
 	}
 	found := map[string]map[string]platform.Target{}
 	var errs []error
-	for _, group := range slices.Sorted(maps.Keys(targets)) {
-		health, err := p.balance(ctx, group, targets[group], s)
+	for _, group := range sortedKeys(all) {
+		given := all[group] == nil
+		health, err := p.balance(ctx, group, all[group], s)
+		switch {
+		case given && (code(err) == "TargetGroupNotFound" || err == nil && len(health) == 0):
+			err = p.forgetDealt(ctx, group)
+		case health != nil:
+			found[group] = health
+		}
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		found[group] = health
 	}
 	return found, errors.Join(errs...)
 }
@@ -67,8 +130,20 @@ func (p *AWS) balance(ctx context.Context, group string, want []string, s *sight
 	if err != nil {
 		return nil, err
 	}
+	deal, known := p.dealt[group]
+	if !known {
+		deal.Group = group
+		if err := p.noteDealt(ctx, deal); err != nil {
+			return nil, err
+		}
+	}
+	health, err := p.targetHealth(ctx, group)
+	if err != nil {
+		return nil, err
+	}
 	// A target is named by its machine's id or by its address.
-	machineOf, nameOf := map[string]string{}, map[string]string{}
+	machineOf, nameOf, runs := map[string]string{}, map[string]string{}, map[string]bool{}
+	maps.Copy(machineOf, deal.Addresses)
 	for _, h := range s.hosts {
 		name := h.id
 		if kind == types.TargetTypeEnumIp {
@@ -76,11 +151,8 @@ func (p *AWS) balance(ctx context.Context, group string, want []string, s *sight
 		}
 		if name != "" && !(kind == types.TargetTypeEnumIp && h.gone()) {
 			machineOf[name], nameOf[h.id] = h.id, name
+			runs[name] = h.state == ec2types.InstanceStateNameRunning
 		}
-	}
-	health, err := p.targetHealth(ctx, group)
-	if err != nil {
-		return nil, err
 	}
 	var in, out []string
 	wanted := map[string]bool{}
@@ -90,30 +162,58 @@ func (p *AWS) balance(ctx context.Context, group string, want []string, s *sight
 			continue // gone meanwhile
 		}
 		wanted[name] = true
-		if t, registered := health[name]; !registered || t.State == "draining" {
+		// One that does not run would make the call fail for all.
+		if t, registered := health[name]; (!registered || t.State == draining) && runs[name] {
 			in = append(in, name)
 		}
 	}
 	for name, t := range health {
-		if machineOf[name] != "" && !wanted[name] && t.State != "draining" {
+		if machineOf[name] != "" && !wanted[name] && t.State != draining {
 			out = append(out, name)
+		}
+	}
+	if kind == types.TargetTypeEnumIp {
+		if err := p.noteAddresses(ctx, deal, in, machineOf, nameOf, health); err != nil {
+			return nil, err
 		}
 	}
 	if len(in)+len(out) > 0 {
 		if err := p.register(ctx, group, in, out); err != nil {
-			return nil, err
+			return ownOf(health, machineOf), err
 		}
 		if health, err = p.askHealth(ctx, group); err != nil {
 			return nil, err
 		}
 	}
+	return ownOf(health, machineOf), nil
+}
+
+// noteAddresses writes down which addresses are the farm's before they are registered. One that neither the balancer knows nor a machine
+// has any more goes: somebody else may get it.
+func (p *AWS) noteAddresses(ctx context.Context, deal dealing, in []string, machineOf, nameOf map[string]string, health map[string]platform.Target) error {
+	next := dealing{Group: deal.Group, Addresses: map[string]string{}}
+	for name, id := range machineOf {
+		_, registered := health[name]
+		_, noted := deal.Addresses[name]
+		if registered || noted && nameOf[id] == name || slices.Contains(in, name) {
+			next.Addresses[name] = id
+		}
+	}
+	if maps.Equal(next.Addresses, deal.Addresses) {
+		return nil
+	}
+	return p.noteDealt(ctx, next)
+}
+
+// ownOf is the health of the farm's targets, by machine.
+func ownOf(health map[string]platform.Target, machineOf map[string]string) map[string]platform.Target {
 	own := map[string]platform.Target{}
 	for name, t := range health {
 		if id := machineOf[name]; id != "" {
 			own[id] = t
 		}
 	}
-	return own, nil
+	return own
 }
 
 func (p *AWS) register(ctx context.Context, group string, in, out []string) error {
@@ -196,7 +296,7 @@ func (p *AWS) askHealth(ctx context.Context, group string) (map[string]platform.
 		if d.Target == nil || d.TargetHealth == nil {
 			continue
 		}
-		t := platform.Target{State: string(d.TargetHealth.State), Reason: awssdk.ToString(d.TargetHealth.Description)}
+		t := platform.Target{State: stateOf(d.TargetHealth.State), Reason: awssdk.ToString(d.TargetHealth.Description)}
 		if t.Reason == "" {
 			t.Reason = string(d.TargetHealth.Reason)
 		}
@@ -206,6 +306,20 @@ func (p *AWS) askHealth(ctx context.Context, group string) (map[string]platform.
 	p.health[group] = healthCache{at: p.now(), targets: targets}
 	p.mu.Unlock()
 	return targets, nil
+}
+
+const draining = "draining"
+
+// stateOf maps ELB's states to those of platform.Target, which has all but two
+// (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html).
+func stateOf(s types.TargetHealthStateEnum) string {
+	switch s {
+	case "unhealthy.draining": // still registered; its connections are given time
+		return "unhealthy"
+	case "unavailable": // health checks are off: nothing is known
+		return "unused"
+	}
+	return string(s)
 }
 
 // short is "name/id" of a target group's ARN.

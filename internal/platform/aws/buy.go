@@ -81,7 +81,7 @@ func (p *AWS) place(ctx context.Context, b purchase, a ask, intents []state.Mach
 	}
 	hosts, err := p.fleet(ctx, order)
 	if err != nil {
-		if !errors.Is(err, platform.ErrUnavailable) && ctx.Err() == nil { // refused: nothing was made
+		if !outcomeUnknown(ctx, err) { // nothing was made
 			err = errors.Join(err, p.dropBatch(ctx, order))
 		}
 		return nil, err

@@ -23,7 +23,7 @@ type elasticCache struct {
 
 // keepAddresses gives each index of the roles that want it an Elastic IP of its own, lets it follow the index to its next machine, and
 // releases those of indexes and roles that are no more.
-func (p *AWS) keepAddresses(ctx context.Context, roles []spec.Role, s *sight) error {
+func (p *AWS) keepAddresses(ctx context.Context, roles []spec.Role, s *sight, b *budget) error {
 	wanting := map[string]bool{}
 	for _, r := range roles {
 		if r.AWS != nil && r.AWS.ElasticIP {
@@ -35,8 +35,8 @@ func (p *AWS) keepAddresses(ctx context.Context, roles []spec.Role, s *sight) er
 		return err
 	}
 	byInstance, spare := addressesByInstance(all)
-	var errs []error
 	used := map[string]bool{}
+	var waiting []host
 	for _, id := range sortedKeys(s.keys) {
 		key := s.keys[id]
 		h, ok := s.host(id)
@@ -44,12 +44,25 @@ func (p *AWS) keepAddresses(ctx context.Context, roles []spec.Role, s *sight) er
 			continue
 		}
 		used[key.Instance] = true
+		if a, has := byInstance[key.Instance]; !has || h.state == types.InstanceStateNameRunning && awssdk.ToString(a.InstanceId) != h.id {
+			waiting = append(waiting, h)
+		}
+	}
+	var errs []error
+	for _, h := range turned(waiting, p.turn) {
+		key := s.keys[h.id]
 		a, has := byInstance[key.Instance]
 		if !has {
+			if !b.take() {
+				break
+			}
 			if a, err = p.allocate(ctx, h.role, key.Instance); err != nil {
 				errs = append(errs, err)
 				continue
 			}
+		}
+		if !b.take() {
+			break
 		}
 		errs = append(errs, p.associate(ctx, h, key, a))
 	}
@@ -60,6 +73,9 @@ func (p *AWS) keepAddresses(ctx context.Context, roles []spec.Role, s *sight) er
 		}
 	}
 	for _, a := range spare {
+		if !b.take() || a.AssociationId != nil && !b.take() {
+			break
+		}
 		errs = append(errs, p.release(ctx, a))
 	}
 	return errors.Join(errs...)

@@ -24,6 +24,37 @@ type complaint struct {
 	advice string
 }
 
+// explained is an error of AWS' with its class and, apart, the way out. Its text has all of it.
+type explained struct {
+	summary string // what was being done, and what AWS said to it
+	advice  string // the way out; may be empty
+	class   error  // nil for none
+	cause   error  // nil for none
+}
+
+// Error implements error.
+func (e *explained) Error() string {
+	text := e.summary
+	if e.advice != "" {
+		text += ": " + e.advice
+	}
+	if e.class != nil {
+		text += ": " + e.class.Error()
+	}
+	return text
+}
+
+// Unwrap gives class and cause to errors.Is and errors.As.
+func (e *explained) Unwrap() []error {
+	var of []error
+	for _, err := range []error{e.class, e.cause} {
+		if err != nil {
+			of = append(of, err)
+		}
+	}
+	return of
+}
+
 var complaints = sync.OnceValue(func() []complaint {
 	return []complaint{
 		{[]string{"VcpuLimitExceeded", "InstanceLimitExceeded"}, platform.ErrCapacity, "the account's quota of running On-Demand vCPUs is used up: lower max, or ask for more at Service Quotas, Amazon EC2, \"Running On-Demand ... instances\""},
@@ -42,6 +73,7 @@ var complaints = sync.OnceValue(func() []complaint {
 		{[]string{"InvalidInstanceType*"}, platform.ErrInvalid, "check aws.instance_types"},
 		{[]string{"TargetGroupNotFound"}, platform.ErrInvalid, "check aws.target_group_arns"},
 		{[]string{"InvalidTarget"}, platform.ErrInvalid, "check aws.target_group_arns: the group must be of the instances' VPC, for targets by instance or by IP address"},
+		{[]string{"OperationNotPermitted"}, platform.ErrInvalid, "the machine is protected against termination: take that off (`aws ec2 modify-instance-attribute --no-disable-api-termination --instance-id ...`)"},
 		{[]string{"OptInRequired", "PendingVerification", "Blocked"}, platform.ErrInvalid, "the account must accept the image's terms in AWS Marketplace, or be verified by AWS, first"},
 		{[]string{"InvalidKMSKey.*", "KMSKey*", "InvalidKmsKey*"}, platform.ErrInvalid, "check volume.kms_key: the key must be enabled, and its policy must let this account's EBS use it"},
 
@@ -63,7 +95,9 @@ func explain(err error, doing string) error {
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		return explainCode(api.ErrorCode(), api.ErrorMessage(), doing, status(err))
+		e := explainCode(api.ErrorCode(), api.ErrorMessage(), doing, status(err))
+		e.cause = err
+		return e
 	}
 	var network net.Error
 	var unsent *smithyhttp.RequestSendError
@@ -71,7 +105,7 @@ func explain(err error, doing string) error {
 		return fmt.Errorf("%s: AWS did not answer: %w: %w", doing, err, platform.ErrUnavailable)
 	}
 	if text := err.Error(); strings.Contains(text, "credentials") || strings.Contains(text, "get identity") {
-		return fmt.Errorf("%s: no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where an instance profile gives them: %w: %w", doing, err, platform.ErrUnavailable)
+		return &explained{summary: doing + ": no AWS credentials: " + text, advice: "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where an instance profile gives them", class: platform.ErrUnavailable, cause: err}
 	}
 	if s := status(err); s >= 500 {
 		return fmt.Errorf("%s: %w: %w", doing, err, platform.ErrUnavailable)
@@ -80,35 +114,45 @@ func explain(err error, doing string) error {
 }
 
 // explainCode is explain for a code and a message, as CreateFleet returns them within an answer.
-func explainCode(code, message, doing string, httpStatus int) error {
-	said := fmt.Errorf("%s: %s", code, strings.TrimSuffix(message, "."))
+func explainCode(code, message, doing string, httpStatus int) *explained {
+	e := &explained{summary: doing + ": " + code + ": " + strings.TrimSuffix(message, "."), class: platform.ErrInvalid}
 	if isDenied(code) {
 		what := "an action"
 		if action := deniedAction(message); action != "" {
 			what = action
 		}
-		return fmt.Errorf("%s: the credentials lack the permission %s: add it to their policy (`farmhand iam-policy` prints what is needed): %w: %w", doing, what, said, platform.ErrInvalid)
+		e.summary = doing + ": the credentials lack the permission " + what + ": " + strings.TrimPrefix(e.summary, doing+": ")
+		e.advice = "add it to their policy (`farmhand iam-policy` prints what is needed)"
+		return e
 	}
 	lower := strings.ToLower(message)
-	if strings.Contains(lower, "iaminstanceprofile") || strings.Contains(lower, "iam instance profile") {
-		return fmt.Errorf("%s: %w: check aws.instance_profile: the profile must exist, and a new one takes some seconds to be known: %w", doing, said, platform.ErrInvalid)
-	}
-	if strings.Contains(lower, "architecture") {
-		return fmt.Errorf("%s: %w: aws.ami and aws.instance_types are made for different processors: %w", doing, said, platform.ErrInvalid)
+	switch {
+	case strings.Contains(lower, "iaminstanceprofile") || strings.Contains(lower, "iam instance profile"):
+		e.advice = profileAdvice
+		return e
+	case strings.Contains(lower, "architecture"):
+		e.advice = "aws.ami and aws.instance_types are made for different processors"
+		return e
+	case code == "AuthFailure" && strings.Contains(lower, "not authorized for images"): // the credentials are good, the image is not theirs
+		code = "InvalidAMIID.NotFound"
 	}
 	for _, c := range complaints() {
 		if slices.ContainsFunc(c.codes, func(pattern string) bool { return matches(pattern, code) }) {
-			return fmt.Errorf("%s: %w: %s: %w", doing, said, c.advice, c.class)
+			e.advice, e.class = c.advice, c.class
+			return e
 		}
 	}
 	switch {
 	case httpStatus >= 500 || httpStatus == 429:
-		return fmt.Errorf("%s: %w: %w", doing, said, platform.ErrUnavailable)
+		e.class = platform.ErrUnavailable
 	case strings.HasPrefix(code, "Invalid") || strings.HasPrefix(code, "Missing") || code == "Unsupported" || code == "UnsupportedOperation" || code == "ValidationError":
-		return fmt.Errorf("%s: %w: %w", doing, said, platform.ErrInvalid)
+	default:
+		e.class = nil
 	}
-	return fmt.Errorf("%s: %w", doing, said)
+	return e
 }
+
+const profileAdvice = "check aws.instance_profile: the profile must exist, and a new one takes some seconds to be known"
 
 func matches(pattern, code string) bool {
 	if tail, ok := strings.CutPrefix(pattern, "*"); ok {

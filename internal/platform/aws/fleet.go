@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -27,10 +28,10 @@ func (p *AWS) fleet(ctx context.Context, b batch) ([]host, error) {
 	out, err := c.CreateFleet(ctx, p.fleetInput(b))
 	if strings.HasPrefix(code(err), "InvalidLaunchTemplateId") {
 		p.forgetTemplate(b.Template) // somebody has deleted it
-		return nil, fmt.Errorf("%s: %w: the launch template is gone, and is made again: %w", doing, err, platform.ErrUnavailable)
+		return nil, refused{fmt.Errorf("%s: %w: the launch template is gone, and is made again: %w", doing, err, platform.ErrUnavailable)}
 	}
 	if err != nil {
-		return nil, p.refusedAll(b, explain(err, doing))
+		return nil, p.refusedAll(b, p.late(explain(err, doing)))
 	}
 	hosts := p.launched(b, out.Instances)
 	if len(hosts) >= b.OnDemand+b.Spot {
@@ -38,9 +39,33 @@ func (p *AWS) fleet(ctx context.Context, b batch) ([]host, error) {
 	}
 	fatal := p.refusedSome(b, out.Errors, doing)
 	if fatal != nil && len(hosts) == 0 {
-		return nil, fatal
+		return nil, refused{p.late(fatal)}
 	}
 	return hosts, nil
+}
+
+// refused is an answer by which nothing was launched: the call is not to be repeated by its token, which would give the same answer.
+type refused struct{ error }
+
+// Unwrap gives the reason.
+func (r refused) Unwrap() error { return r.error }
+
+// outcomeUnknown tells that a call may have launched machines though it gave an error.
+func outcomeUnknown(ctx context.Context, err error) bool {
+	return !errors.As(err, new(refused)) && (errors.Is(err, platform.ErrUnavailable) || ctx.Err() != nil)
+}
+
+// profileLate is how long EC2 may not know an instance profile that was just made. IAM says "seconds"
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html, "Changes that I make are not always immediately visible").
+const profileLate = 2 * time.Minute
+
+// late takes an unknown profile for one that is not known yet where the farm has its own made, as long as the farm may be new.
+func (p *AWS) late(err error) error {
+	var e *explained
+	if !errors.As(err, &e) || e.advice != profileAdvice || p.farm.AWS.InstanceProfile != "" || p.now().Sub(p.since) > profileLate {
+		return err
+	}
+	return &explained{summary: e.summary, advice: "the farm's instance profile was just made, and EC2 does not know it yet; it is tried again", class: platform.ErrUnavailable}
 }
 
 func (p *AWS) fleetInput(b batch) *ec2.CreateFleetInput {
@@ -134,7 +159,7 @@ func (p *AWS) refusedAll(b batch, err error) error {
 func (p *AWS) refusedSome(b batch, refused []types.CreateFleetError, doing string) (fatal error) {
 	noted := false
 	for _, e := range refused {
-		err := explainCode(awssdk.ToString(e.ErrorCode), awssdk.ToString(e.ErrorMessage), doing, 0)
+		var err error = explainCode(awssdk.ToString(e.ErrorCode), awssdk.ToString(e.ErrorMessage), doing, 0)
 		unfit := awssdk.ToString(e.ErrorCode) == "Unsupported" // "your requested instance type is not supported in your requested Availability Zone"
 		if !errors.Is(err, platform.ErrCapacity) && !unfit {
 			fatal = err

@@ -139,6 +139,9 @@ func (j *job) assign(ctx context.Context, h host, key state.Machine) error {
 		return err
 	}
 	j.sight.keys[h.id] = key
+	if key.Volume != "" {
+		j.p.hasRoom(ctx, key.Instance)
+	}
 	if _, wanted := j.left[key.Token]; wanted && key.Token != "" {
 		j.made[key.Token] = j.p.machine(h, key)
 		delete(j.left, key.Token)
@@ -190,7 +193,7 @@ func (j *job) buy(ctx context.Context) error {
 	for _, l := range j.ordered() {
 		zone, err := j.zoneOf(ctx, l)
 		if err == nil && zone != "" {
-			zone, err = j.p.moving(ctx, l.Instance, zone)
+			zone, err = j.p.moving(ctx, j.sight, l.Instance, zone)
 		}
 		if err != nil {
 			j.fail([]platform.Launch{l}, err)

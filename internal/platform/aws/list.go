@@ -19,6 +19,8 @@ const (
 	// unlisted is how long a machine that was just launched may be missing in EC2's answers before it counts as lost.
 	// AWS advises to ask again for "minutes" (https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html).
 	unlisted = 3 * time.Minute
+	// startsIn is how long a machine that was started may still be listed as stopped.
+	startsIn = time.Minute
 	// pageSize is the most that DescribeInstances gives at once.
 	pageSize = 1000
 	// oneTick is how old a look may be for the work that follows it.
@@ -81,9 +83,12 @@ func (p *AWS) look(ctx context.Context, age time.Duration) (*sight, error) {
 				hosts = append(hosts, h)
 			}
 		}
+		s := &sight{at: last.at, hosts: hosts}
+		p.noteStarted(s)
 		p.mu.Unlock()
-		keys, err := p.machineKeys(ctx)
-		return &sight{at: last.at, hosts: hosts, keys: keys}, err
+		var err error
+		s.keys, err = p.machineKeys(ctx)
+		return s, err
 	}
 	p.mu.Unlock()
 
@@ -101,11 +106,27 @@ func (p *AWS) look(ctx context.Context, age time.Duration) (*sight, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.noteStarted(s)
 	if changed(p.last, s) {
 		p.hint()
 	}
 	p.last = s
 	return s, nil
+}
+
+// noteStarted takes machines out of the stock that were just started for pending while EC2 still lists them as stopped: such an
+// answer may be of before the start. p.mu is held.
+func (p *AWS) noteStarted(s *sight) {
+	for i, h := range s.hosts {
+		at, ok := p.started[h.id]
+		switch {
+		case !ok:
+		case h.state == types.InstanceStateNameStopped && s.at.Sub(at) < startsIn:
+			s.hosts[i].state = types.InstanceStateNamePending
+		default:
+			delete(p.started, h.id)
+		}
+	}
 }
 
 // describe pages through the machines that the filters select.

@@ -11,13 +11,14 @@ import (
 // namesAtOnce is how many machines are named by one tick: CreateTags gives the same tags to all that it names, so that each is a call.
 const namesAtOnce = 3
 
-// nameForPeople tags machines with their instance's name, for whoever looks at the console. Nothing here reads it.
-func (p *AWS) nameForPeople(ctx context.Context, s *sight) error {
+// nameForPeople tags machines with their instance's name, for whoever looks at the console. Nothing here reads it. Until its turn comes a
+// machine has its role's name, which the launch template gives to all alike.
+func (p *AWS) nameForPeople(ctx context.Context, s *sight, b *budget) error {
 	n := 0
 	for _, id := range sortedKeys(s.keys) {
 		key := s.keys[id]
 		h, ok := s.host(id)
-		if !ok || key.Instance == "" || h.name == key.Instance || !h.alive() || n == namesAtOnce {
+		if !ok || key.Instance == "" || h.name == key.Instance || !h.alive() || n == namesAtOnce || !b.take() {
 			continue
 		}
 		c, err := p.compute(ctx)

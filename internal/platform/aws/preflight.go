@@ -27,8 +27,9 @@ func Preflight(ctx context.Context, cfg awssdk.Config, farm spec.Farm) []spec.Pr
 		return []spec.Problem{{Attribute: "aws.region", Summary: "no region", Advice: "Set it here, in the provider block or as AWS_REGION"}}
 	}
 	if _, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err != nil {
-		return []spec.Problem{{Attribute: "aws", Summary: plain(explain(err, "asking AWS who is calling, in region "+cfg.Region)),
-			Advice: "Check credentials and region: `aws sts get-caller-identity --region " + cfg.Region + "`"}}
+		summary, advice := parted(explain(err, "asking AWS who is calling, in region "+cfg.Region))
+		return []spec.Problem{{Attribute: "aws", Summary: summary,
+			Advice: strings.TrimPrefix(advice+". ", ". ") + "Check credentials and region: `aws sts get-caller-identity --region " + cfg.Region + "`"}}
 	}
 	i := inspection{ec2: ec2.NewFromConfig(cfg), elb: elb.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), farm: farm}
 	i.all(ctx)
@@ -72,7 +73,8 @@ func (i *inspection) found(attribute, summary, advice string) {
 }
 
 func (i *inspection) failed(attribute string, err error) {
-	i.findings = append(i.findings, finding{spec.Problem{Attribute: attribute, Summary: plain(err)}, classOf(err)})
+	summary, advice := parted(err)
+	i.findings = append(i.findings, finding{spec.Problem{Attribute: attribute, Summary: summary, Advice: advice}, classOf(err)})
 }
 
 func (i *inspection) all(ctx context.Context) {
@@ -174,6 +176,15 @@ func (i *inspection) targetGroups(ctx context.Context) {
 			i.found(at, fmt.Sprintf("target group %s takes targets of type %s", name, g.TargetType), "Name target groups for instances or IP addresses")
 		}
 	}
+}
+
+// parted is an error's text and its way out, as a Problem has them.
+func parted(err error) (summary, advice string) {
+	var e *explained
+	if !errors.As(err, &e) || e.advice == "" {
+		return plain(err), "See what AWS says to it; `farmhand iam-policy` prints what has to be allowed"
+	}
+	return e.summary, strings.ToUpper(e.advice[:1]) + e.advice[1:]
 }
 
 // plain is an error's text without the class at its end, which is for programs.

@@ -97,5 +97,6 @@ func (i *inspection) dryRun(ctx context.Context, w wants, image, attribute strin
 		}
 	}
 	class := classOf(err)
-	i.findings = append(i.findings, finding{spec.Problem{Attribute: where, Summary: plain(err), Warning: errors.Is(class, platform.ErrCapacity)}, class})
+	summary, advice := parted(err)
+	i.findings = append(i.findings, finding{spec.Problem{Attribute: where, Summary: summary, Advice: advice, Warning: errors.Is(class, platform.ErrCapacity)}, class})
 }

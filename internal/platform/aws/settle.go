@@ -2,10 +2,8 @@ package aws
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
@@ -40,7 +38,7 @@ func (p *AWS) settle(ctx context.Context, role string, s *sight) error {
 		if len(hosts) < b.OnDemand+b.Spot && p.now().Sub(b.At) < repeatFor {
 			p.log.Info("repeating a launch whose outcome is not known", "role", role, "batch", b.ID)
 			again, err := p.fleet(ctx, b)
-			if errors.Is(err, platform.ErrUnavailable) || ctx.Err() != nil {
+			if err != nil && outcomeUnknown(ctx, err) {
 				return err
 			}
 			if err != nil {

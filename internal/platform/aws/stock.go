@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -27,9 +28,18 @@ const (
 func (p *AWS) keepStock(ctx context.Context, roles []spec.Role, generations map[string]string, s *sight) error {
 	wanted := map[string]spec.Role{}
 	for _, r := range roles {
-		if r.AWS != nil && r.AWS.WarmPool > 0 && (r.Volume == nil) {
-			wanted[r.Name] = r
+		if r.AWS == nil || r.AWS.WarmPool == 0 || r.Volume != nil {
+			continue
 		}
+		// EC2 does not stop Spot instances of one-time requests, which a fleet's are: the stock is of on-demand ones
+		// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/stop-start-spot-instances.html). A role that wants none has no stock.
+		own := *r.AWS
+		if slices.Equal(wantsOf(*p.farm.AWS, r).markets(), []string{spot}) {
+			continue
+		}
+		own.Spot, own.SpotOnly = 0, false
+		r.AWS = &own
+		wanted[r.Name] = r
 	}
 	var end, stop []string
 	have := map[string]int{}
@@ -41,7 +51,7 @@ func (p *AWS) keepStock(ctx context.Context, roles []spec.Role, generations map[
 		}
 		role, ok := wanted[key.Warm]
 		switch {
-		case !ok || h.generation != "" && h.generation != generations[key.Warm] || have[key.Warm] >= role.AWS.WarmPool:
+		case !ok || h.generation != "" && generations[key.Warm] != "" && h.generation != generations[key.Warm] || have[key.Warm] >= role.AWS.WarmPool:
 			end = append(end, id)
 			continue
 		case h.state == types.InstanceStateNameRunning && p.isWarm(ctx, id):
@@ -80,13 +90,13 @@ func (p *AWS) isWarm(ctx context.Context, id string) bool {
 
 // endStock ends machines that nobody knows of but the stock.
 func (p *AWS) endStock(ctx context.Context, ids []string, s *sight) error {
-	unknown, err := p.terminateTogether(ctx, ids)
+	unknown, kept, err := p.terminateTogether(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if slices.Contains(unknown, id) {
-			continue // of just now; the next tick ends it
+		if slices.Contains(unknown, id) || kept[id] != nil {
+			continue // of just now: the next tick ends it. Or protected by somebody, who is told below
 		}
 		key := s.keys[id]
 		key.Ended = p.now().UTC()
@@ -94,9 +104,21 @@ func (p *AWS) endStock(ctx context.Context, ids []string, s *sight) error {
 			return err
 		}
 		s.keys[id] = key
-		if err := p.store.Delete(ctx, state.ReportKey(p.farm.Name, id)); err != nil && !errors.Is(err, store.ErrDenied) {
-			return storeSays(err, "deleting the report of machine "+id)
+		if err := p.dropReport(ctx, id); err != nil {
+			return err
 		}
+	}
+	var errs []error
+	for _, id := range sortedKeys(kept) {
+		errs = append(errs, fmt.Errorf("ending machine %s of the stock: %w", id, kept[id]))
+	}
+	return errors.Join(errs...)
+}
+
+// dropReport deletes what a machine reported while it was in stock.
+func (p *AWS) dropReport(ctx context.Context, id string) error {
+	if err := p.store.Delete(ctx, state.ReportKey(p.farm.Name, id)); err != nil && !errors.Is(err, store.ErrDenied) {
+		return storeSays(err, "deleting the report of machine "+id)
 	}
 	return nil
 }
@@ -108,14 +130,11 @@ func (p *AWS) fillStock(ctx context.Context, role spec.Role, generation string, 
 	if err != nil {
 		return err
 	}
+	before := s.stock(role.Name)
 	if err := p.settle(ctx, role.Name, s); err != nil {
 		return err
 	}
-	for _, key := range s.keys { // settling may have found some
-		if key.Warm == role.Name && key.Ended.IsZero() && p.now().Sub(key.At) < time.Second {
-			n--
-		}
-	}
+	n -= s.stock(role.Name) - before // what settling has found
 	if n <= 0 {
 		return nil
 	}
@@ -136,6 +155,17 @@ func (p *AWS) fillStock(ctx context.Context, role spec.Role, generation string, 
 		return nil
 	}
 	return err
+}
+
+// stock counts a role's machines in stock.
+func (s *sight) stock(role string) int {
+	n := 0
+	for _, key := range s.keys {
+		if key.Warm == role && key.Ended.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 // fromStock starts stopped machines of the stock for launches that are not bound to a zone. EC2 may have no room for one that was
@@ -192,6 +222,9 @@ func (j *job) fromStock(ctx context.Context) error {
 		j.p.mu.Unlock()
 		if err := j.assign(ctx, h, given[id]); err != nil {
 			return err
+		}
+		if err := j.p.dropReport(ctx, id); err != nil { // it reports under its instance's name from now on
+			j.p.log.Warn("a machine of the stock is an instance now", "error", err)
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ const (
 	tagGeneration = "farmhand:generation"
 	tagBatch      = "farmhand:batch"    // of machines: the call that made them
 	tagInstance   = "farmhand:instance" // of volumes, snapshots and addresses: whose they are; of machines: for people
+	tagMove       = "farmhand:move"     // of snapshots: the move of a volume that they are made for, and are deleted after
 	tagName       = "Name"
 )
 

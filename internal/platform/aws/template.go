@@ -108,7 +108,7 @@ func (p *AWS) templateData(role spec.Role, generation, root string) (*types.Requ
 	if profile == "" {
 		profile = ProfileName(p.farm.Name)
 	}
-	tags := p.tags(tagRole, role.Name, tagGeneration, generation)
+	tags := p.tags(tagRole, role.Name, tagGeneration, generation, tagName, p.farm.Name+" "+role.Name)
 	d := &types.RequestLaunchTemplateData{
 		ImageId:            awssdk.String(p.image(role)),
 		UserData:           awssdk.String(base64.StdEncoding.EncodeToString(script)),
@@ -180,12 +180,10 @@ const (
 	// refers to it may be under way.
 	tidyEvery = 5 * time.Minute
 	tidyAfter = 15 * time.Minute
-	// deletesAtOnce bounds the calls of one Keep.
-	deletesAtOnce = 3
 )
 
 // tidyTemplates deletes templates of generations that neither a role nor a machine has any more. A template is only needed to launch.
-func (p *AWS) tidyTemplates(ctx context.Context, s *sight, generations map[string]string) error {
+func (p *AWS) tidyTemplates(ctx context.Context, s *sight, generations map[string]string, b *budget) error {
 	if !p.tidied.IsZero() && p.now().Sub(p.tidied) < tidyEvery {
 		return nil
 	}
@@ -201,15 +199,17 @@ func (p *AWS) tidyTemplates(ctx context.Context, s *sight, generations map[strin
 	for _, h := range s.hosts {
 		used[h.role+" "+h.generation] = used[h.role+" "+h.generation] || !h.gone()
 	}
-	deleted := 0
 	for _, t := range all {
-		if used[tag(t.Tags, tagRole)+" "+tag(t.Tags, tagGeneration)] || p.now().Sub(awssdk.ToTime(t.CreateTime)) < tidyAfter || deleted == deletesAtOnce {
+		if used[tag(t.Tags, tagRole)+" "+tag(t.Tags, tagGeneration)] || p.now().Sub(awssdk.ToTime(t.CreateTime)) < tidyAfter {
 			continue
+		}
+		if !b.take() {
+			p.tidied = time.Time{} // the next tick goes on
+			break
 		}
 		if err := p.deleteTemplate(ctx, t); err != nil {
 			return err
 		}
-		deleted++
 	}
 	return nil
 }

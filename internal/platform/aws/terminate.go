@@ -65,7 +65,7 @@ const (
 // endOne ends a machine together with others.
 func (p *AWS) endOne(ctx context.Context, h host) error {
 	for range knownTries {
-		unknown, err := p.ending.add(ctx, h.id)
+		unknown, err := p.ending.add(ctx, h.id) // its own refusal is its error
 		if err != nil || !unknown || p.now().Sub(h.launched) > unlisted {
 			return err
 		}
@@ -78,39 +78,45 @@ func (p *AWS) endOne(ctx context.Context, h host) error {
 	return fmt.Errorf("it was just launched, and EC2 does not know it yet: %w", platform.ErrUnavailable)
 }
 
-// terminateTogether ends machines by one call, and returns those that EC2 does not know. Where it does not know one of them it ends
-// none: those are left out, and the call is made again.
-func (p *AWS) terminateTogether(ctx context.Context, ids []string) (unknown []string, err error) {
+// terminateTogether ends machines by one call, and returns those that EC2 does not know and those that it does not let go of (they are
+// protected), with the reason. Where there is one of either it ends none: those are left out, and the call is made again.
+func (p *AWS) terminateTogether(ctx context.Context, ids []string) (unknown []string, kept map[string]error, err error) {
 	c, err := p.compute(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	kept = map[string]error{}
 	for len(ids) > 0 {
 		_, err := c.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: ids})
 		if err == nil {
-			return unknown, nil
+			return unknown, kept, nil
 		}
-		if !isUnknown(err) {
-			return unknown, explain(err, "ending machines")
+		isProtected := code(err) == "OperationNotPermitted"
+		if !isUnknown(err) && !isProtected {
+			return unknown, kept, explain(err, "ending machines")
 		}
 		// "The instance IDs 'i-1, i-2' do not exist"
 		left := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return strings.Contains(err.Error(), id) })
 		if len(left) == len(ids) {
-			return unknown, explain(err, "ending machines")
+			return unknown, kept, explain(err, "ending machines")
 		}
 		for _, id := range ids {
-			if !slices.Contains(left, id) {
+			switch {
+			case slices.Contains(left, id):
+			case isProtected:
+				kept[id] = explain(err, "EC2 keeps it")
+			default:
 				unknown = append(unknown, id)
 			}
 		}
 		ids = left
 	}
-	return unknown, nil
+	return unknown, kept, nil
 }
 
 // ending gathers machines that are to be ended. Safe for concurrent use.
 type ending struct {
-	end  func(ctx context.Context, ids []string) (unknown []string, err error)
+	end  func(ctx context.Context, ids []string) (unknown []string, kept map[string]error, err error)
 	mu   sync.Mutex
 	next *lot
 }
@@ -120,6 +126,7 @@ type lot struct {
 	ids     []string
 	done    chan struct{}
 	unknown []string
+	kept    map[string]error
 	err     error
 }
 
@@ -138,6 +145,9 @@ func (e *ending) add(ctx context.Context, id string) (unknown bool, err error) {
 	e.mu.Unlock()
 	select {
 	case <-l.done:
+		if err := l.kept[id]; err != nil {
+			return false, err
+		}
 		return slices.Contains(l.unknown, id), l.err
 	case <-ctx.Done():
 		return false, fmt.Errorf("%w: %w", ctx.Err(), platform.ErrUnavailable)
@@ -154,6 +164,6 @@ func (e *ending) send(l *lot) {
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	l.unknown, l.err = e.end(ctx, ids)
+	l.unknown, l.kept, l.err = e.end(ctx, ids)
 	close(l.done)
 }

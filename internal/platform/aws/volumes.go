@@ -32,6 +32,7 @@ type disk struct {
 
 	Lacking time.Time `json:"lacking,omitzero"` // since when its zone has had no room for its machine
 	Move    *move     `json:"move,omitempty"`
+	Left    []left    `json:"left,omitempty"` // what moves have left over, until Keep has deleted it
 }
 
 // diskOf reads an index's record; the zero disk where there is none.
@@ -234,6 +235,9 @@ func (p *AWS) DeleteVolume(ctx context.Context, id string) error {
 		}
 		d, err := p.diskOf(ctx, instance)
 		if err != nil || d.ID != id && d.ID != "" {
+			return err
+		}
+		if err := p.dropSnapshots(ctx, d); err != nil {
 			return err
 		}
 		return p.dropDisk(ctx, instance)

@@ -56,6 +56,9 @@ func Open(farm spec.Farm, d Deps) (platform.Platform, error) {
 // Preflight tells at plan time what would stop a new farm from running on its platform. It changes nothing.
 // s may be nil where there is no store yet. A farm of that name on the engine that s knows nothing of is a problem.
 func Preflight(ctx context.Context, farm spec.Farm, s store.Store) []spec.Problem {
+	if farm.AWS != nil {
+		return PreflightAWS(ctx, farm, nil, nil)
+	}
 	if farm.Docker == nil {
 		return nil // what a simulated farm needs, spec has checked
 	}
