@@ -92,10 +92,13 @@ func TestDatabase(t *testing.T) {
 	}
 	farmhand := func(args ...string) string {
 		t.Helper()
-		out, err := f.Farmhand(t.Context(), args...)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		out, err := f.Farmhand(ctx, args...)
 		must(t, err)
 		return out
 	}
+	w.tellOnFailure(t, f, f.Name+"/mysql")
 	id := f.Name + "/mysql"
 
 	goesOn()
@@ -136,9 +139,7 @@ func TestDatabase(t *testing.T) {
 	if out := farmhand("backups", id); !strings.Contains(out, "drill") && !strings.Contains(out, "DRILL") {
 		t.Errorf("backups does not tell of the drill:\n%s", out)
 	}
-	if out, err := f.Farmhand(t.Context(), "restore", id, "--to", gtid, "--overwrite", id, "--wait"); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	farmhand("restore", id, "--to", gtid, "--overwrite", id, "--wait")
 	whole()
 	d, err = rec.Database(t.Context(), f.Name, "mysql")
 	must(t, err)

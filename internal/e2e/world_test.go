@@ -78,8 +78,7 @@ func stateDir(t *testing.T) string {
 	t.Cleanup(func() {
 		if t.Failed() {
 			if log, err := os.ReadFile(daemon.LogPath(dir)); err == nil {
-				lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-				t.Logf("the sidecar's last lines:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
+				t.Logf("the sidecar's last lines:\n%s", lastLines(string(log), 40))
 			}
 		}
 		if err := daemon.Stop(context.Background(), dir); err != nil {
@@ -111,6 +110,35 @@ func (w world) farm(t *testing.T, name, subnet, stateDir string) *live.Farm {
 		}
 	})
 	return f
+}
+
+// tellOnFailure prints, if the test fails, what explains of f say and the last lines of each machine: whoever reads it has nothing else.
+// Call it after w.farm, whose clearing would take the machines.
+func (w world) tellOnFailure(t *testing.T, f *live.Farm, explained ...string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		for _, what := range explained {
+			out, err := f.Farmhand(ctx, "explain", what)
+			t.Logf("explain %s (%v):\n%s", what, err, lastLines(out, 60))
+		}
+		logs, err := w.engine.Logs(ctx, f.Name, 40)
+		if err != nil {
+			t.Logf("the machines' logs: %v", err)
+		}
+		for name, log := range logs {
+			t.Logf("last of %s:\n%s", name, log)
+		}
+	})
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // must fails the test unless err is nil.

@@ -28,7 +28,7 @@ func (d *database) giveOrders() {
 			continue
 		}
 		want.Token, want.Seq = m.Token, was.Seq
-		if had && want == was {
+		if had && want.Equal(was) {
 			continue
 		}
 		want.Seq++

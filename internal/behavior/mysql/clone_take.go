@@ -92,7 +92,8 @@ func (r *runner) replace(ctx context.Context) error {
 		r.replacing = false
 		r.mu.Unlock()
 	}()
-	stop, cancel := bounded(ctx)
+	// Once begun it is carried through: a server that is stopped half-way is of no use to a newer order either.
+	stop, cancel := bounded(context.WithoutCancel(ctx))
 	defer cancel()
 	if err := r.halt(stop); err != nil {
 		return err

@@ -102,7 +102,7 @@ func (r *runner) Ordered(d *state.Database, asked time.Time) {
 	waiting := !r.office.expired.IsZero() && !r.office.asked.After(r.office.expired)
 	r.office.database, r.office.asked = d, asked
 	after := r.office.order(r.name, r.Assignment.Token)
-	if before != after {
+	if !before.Equal(after) {
 		r.orderedAt = time.Now()
 		if r.cancelOrder != nil {
 			r.cancelOrder(errReplaced)

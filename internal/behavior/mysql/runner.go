@@ -320,14 +320,24 @@ func (r *runner) newServerID(seq int64) uint32 {
 	return h.Sum32()&0x7fffffff | 1
 }
 
-// start starts the server on the data that is there, unless it runs.
+// start starts the server on the data that is there, unless it runs, and opens it. One that was cut short, by a newer order, goes on
+// where it was: the server may run and not be open yet.
 func (r *runner) start(ctx context.Context, d *state.Database) error {
 	r.mu.Lock()
 	began := r.began
 	r.mu.Unlock()
-	if began {
+	if !began {
+		if err := r.startProcess(ctx, d); err != nil {
+			return err
+		}
+	}
+	if r.db() != nil {
 		return r.service.Alive()
 	}
+	return r.openServer(ctx)
+}
+
+func (r *runner) startProcess(ctx context.Context, d *state.Database) error {
 	if err := r.remember(func(m *mark) {
 		if m.ServerID == 0 {
 			m.ServerID = r.newServerID(0)
@@ -347,10 +357,15 @@ func (r *runner) start(ctx context.Context, d *state.Database) error {
 		return err
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.began = true
 	r.former, r.variables = dbserver.Accounts{}, nil
-	r.mu.Unlock()
-	// Recovery after a crash takes as long as it takes; the role's launch timeout bounds it.
+	return nil
+}
+
+// openServer waits until the server that was started takes connections. Recovery after a crash takes as long as it takes; the role's
+// launch timeout bounds it.
+func (r *runner) openServer(ctx context.Context) error {
 	var s dbserver.Server
 	err := r.service.Await(ctx, func(ctx context.Context) (err error) {
 		s, err = r.open(ctx, r.Socket)
@@ -359,7 +374,7 @@ func (r *runner) start(ctx context.Context, d *state.Database) error {
 	if err != nil {
 		return err
 	}
-	if m.Seed {
+	if m := r.mark(); m.Seed {
 		if err := s.Seed(ctx, m.Position); err != nil {
 			s.Close()
 			return err

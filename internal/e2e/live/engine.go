@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,6 +114,29 @@ func (e *Engine) Exec(ctx context.Context, id string, command ...string) (string
 		err = fmt.Errorf("%s: exit status %d: %s", strings.Join(command, " "), done.ExitCode, out.String())
 	}
 	return out.String(), err
+}
+
+// Logs are the last lines that the farm's machines printed, also those that have ended, by container.
+func (e *Engine) Logs(ctx context.Context, farm string, lines int) (map[string]string, error) {
+	list, err := e.c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ofFarm(farm)})
+	if err != nil {
+		return nil, err
+	}
+	logs := map[string]string{}
+	for _, c := range list.Items {
+		stream, err := e.c.ContainerLogs(ctx, c.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lines)})
+		if err != nil {
+			return logs, err
+		}
+		var out bytes.Buffer
+		_, err = stdcopy.StdCopy(&out, &out, stream)
+		_ = stream.Close()
+		if err != nil {
+			return logs, err
+		}
+		logs[strings.Join(c.Names, " ")+" ("+c.Status+")"] = out.String()
+	}
+	return logs, nil
 }
 
 // Leftovers names every container (also stopped), network and volume that bears the farm's label.
