@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/farmhand/terraform-provider-farmhand/sidecar/instance"
 )
 
 // Main runs the command with args (without the program's name) and returns its exit status; see exit.go.
@@ -61,6 +63,7 @@ servers, and says why. terraform apply starts it; the commands here look at what
 	root.PersistentFlags().String("state-dir", "", "folder of the sidecar and its store (default $FARMHAND_STATE_DIR, else ~/.local/state/farmhand)")
 	root.PersistentFlags().String("store", "", "address of a store that is elsewhere, dynamodb://TABLE?region=R&bucket=B (default $FARMHAND_STORE, else the file in --state-dir)")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(version), newAgent(version), newMySQLProxy(), newStatus(), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newBackup(), newBackups(), newRestore(), newBackupKey(), newSimulated(), newSimulate(), newIAMPolicy(), newVersion(version), newExitCodes())
+	root.AddCommand(instance.Commands(version)...)
+	root.AddCommand(newRun(version), newStatus(), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newBackup(), newBackups(), newRestore(), newBackupKey(), newSimulated(), newSimulate(), newIAMPolicy(), newVersion(version), newExitCodes())
 	return root
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -84,9 +85,13 @@ func (p place) open(ctx context.Context, dir string) (store.Store, store.Blobs, 
 }
 
 func run(ctx context.Context, dir string, at place, version string, log *slog.Logger) error {
-	executable, err := os.Executable()
+	own, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("finding this executable, which agents run too: %w", err)
+		return fmt.Errorf("finding this executable, beside which the agents' lies: %w", err)
+	}
+	agent, err := executable.Agent(own)
+	if err != nil {
+		return err
 	}
 	var running atomic.Pointer[controller.Controller]
 	farms := func() []string {
@@ -102,8 +107,8 @@ func run(ctx context.Context, dir string, at place, version string, log *slog.Lo
 			return nil, err
 		}
 		c, err := controller.New(controller.Options{
-			Store: s, Blobs: blobs, Holder: id, AgentBinary: executable, Log: log,
-			OpenPlatform: openPlatform(platforms.Deps{AgentBinary: executable, Log: log}),
+			Store: s, Blobs: blobs, Holder: id, AgentBinary: agent, Log: log,
+			OpenPlatform: openPlatform(platforms.Deps{AgentBinary: agent, Log: log}),
 		})
 		if err != nil {
 			_ = s.Close()

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -160,11 +161,15 @@ func (b *backend) ownController(ctx context.Context, s store.Store) (controller.
 	if err != nil {
 		return controller.Options{}, err
 	}
-	executable, err := os.Executable()
+	own, err := os.Executable()
 	if err != nil {
 		return controller.Options{}, err
 	}
-	return controller.Options{Store: s, Blobs: blobs, Holder: fmt.Sprintf("terraform-%d", os.Getpid()), AgentBinary: executable, OpenPlatform: b.openPlatform(platforms.Deps{AgentBinary: executable})}, nil
+	agent, err := executable.Agent(own)
+	if err != nil {
+		return controller.Options{}, err
+	}
+	return controller.Options{Store: s, Blobs: blobs, Holder: fmt.Sprintf("terraform-%d", os.Getpid()), AgentBinary: agent, OpenPlatform: b.openPlatform(platforms.Deps{AgentBinary: agent})}, nil
 }
 
 func deleteAll(ctx context.Context, s store.Store, prefix string) error {

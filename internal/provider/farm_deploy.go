@@ -95,12 +95,12 @@ func (b *backend) awsProblems(ctx context.Context, f spec.Farm, role *spec.Role)
 	return append(problems, awsplatform.Preflight(ctx, cfg, f)...)
 }
 
-// executables are farmhand's own for Linux, as far as there are.
+// executables are those that instances run, as far as there are.
 func executables() (found map[string]executable.File, own string, err error) {
 	if own, err = os.Executable(); err != nil {
 		return nil, "", fmt.Errorf("finding the provider's own executable: %w", err)
 	}
-	found, err = executable.Linux(own)
+	found, err = executable.Agents(own)
 	return found, own, err
 }
 

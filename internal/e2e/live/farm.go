@@ -10,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
 )
 
 // Farm is one Terraform configuration applied with a provider that was just built. Its methods may not be called
@@ -47,13 +50,13 @@ func Project() (string, error) {
 	}
 }
 
-// Build compiles both binaries into dir, as users get them.
+// Build compiles the binaries into dir, as users get them.
 func Build(ctx context.Context, dir string) error {
 	project, err := Project()
 	if err != nil {
 		return err
 	}
-	for name, pkg := range map[string]string{"terraform-provider-farmhand": ".", "farmhand": "./sidecar/farmhand"} {
+	for name, pkg := range map[string]string{"terraform-provider-farmhand": ".", "farmhand": "./sidecar/farmhand", executable.AgentName(runtime.GOARCH): "./sidecar/farmhand-agent"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(dir, name), pkg)
 		cmd.Dir = project
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
