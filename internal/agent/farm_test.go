@@ -413,8 +413,8 @@ func agentBinary(t *testing.T) string {
 
 var build = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binaries, "farmhand")
-	// The provider's executable: that is what the sidecar runs from, and hands to its instances.
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../..")
+	// What a release has for instances.
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../sidecar/farmhand-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the agent: %w: %s", err, out)

@@ -191,9 +191,7 @@ func TestLAMP(t *testing.T) {
 		f.await("lb-1", "caught up", func(r state.Report) bool { return r.Applied >= revision && r.Serving() })
 	})
 	t.Run("agents are small", func(t *testing.T) {
-		// 25 MB is what an agent should take. Since its executable carries AWS' clients too it takes 24 to 30: 10 MB of its own,
-		// the rest pages of the executable. An executable of the agent's own would mend that.
-		const limit = 32 << 10
+		const limit = 25 << 10
 		for name := range started {
 			rss, err := strconv.Atoi(f.exec(name, "sh", "-c", "awk '/^VmRSS/ {print $2}' /proc/1/status"))
 			f.must(err)
