@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/dbproxy"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/load"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/measure"
@@ -168,6 +169,7 @@ type agent struct {
 
 	database atomic.Pointer[behavior.DatabaseReporter] // nil: no database's instance
 
+	proxy   *dbproxy.Keeper              // to a database role that the instance's application uses
 	backups atomic.Pointer[keepsBackups] // nil: no database's instance, or it does not serve yet
 
 	wake    chan struct{} // a report is due at once
@@ -181,6 +183,7 @@ func newAgent(o Options, boot platform.Bootstrap, farm Farm) *agent {
 	a := &agent{Options: o, boot: boot, farm: farm, lines: process.NewLines(bootLines)}
 	a.out = io.MultiWriter(&oneAtATime{w: o.Output}, a.lines)
 	a.table = process.NewTable(a.out)
+	a.proxy = &dbproxy.Keeper{Run: a.table, Root: o.Root, Out: a.out}
 	a.wake, a.rehook, a.reached = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	sources, err := load.Here(inContainer())
 	if err != nil {
@@ -248,6 +251,7 @@ func (a *agent) run(ctx context.Context) {
 
 // stop ends the service.
 func (a *agent) stop() {
+	defer a.proxy.Stop(context.Background()) // after whoever uses it
 	if a.runner == nil {
 		return
 	}

@@ -76,6 +76,13 @@ func (a *agent) bootUp(ctx context.Context, as state.Assignment, f *follower) (b
 		return none, err
 	}
 
+	if in.proxy != nil {
+		a.step("mysql proxy")
+		if err := a.proxy.Apply(ctx, in.proxy); err != nil {
+			return none, err
+		}
+	}
+
 	a.step("configure")
 	a.runner = b.New(behavior.Instance{
 		Assignment: as,

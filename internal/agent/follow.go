@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/agent/dbproxy"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/measure"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
@@ -41,7 +42,8 @@ type follower struct {
 type reading struct {
 	behavior.Input
 	assignment state.Assignment
-	revision   int64 // of the topology
+	revision   int64         // of the topology
+	proxy      *dbproxy.Want // to a database, nil for none
 }
 
 func newFollower(ctx context.Context, a *agent) *follower {
@@ -120,6 +122,12 @@ func (f *follower) read(ctx context.Context) (reading, error) {
 	if err != nil {
 		return reading{}, err
 	}
+	if p := as.Role.MySQLProxy; p != nil {
+		if r.proxy, err = f.proxyTo(ctx, as, r.Topology); err != nil {
+			return reading{}, err
+		}
+		maps.Copy(exports, dbproxy.Environment(*p))
+	}
 	r.Environment = environment(as, r.Secret, exports)
 	return r, nil
 }
@@ -128,24 +136,59 @@ func (f *follower) read(ctx context.Context) (reading, error) {
 func (f *follower) exports(ctx context.Context, as state.Assignment, topology state.Topology) (map[string]string, error) {
 	all := map[string]string{}
 	for _, id := range as.Role.Uses {
-		name := strings.TrimPrefix(id, as.Farm+"/")
-		role, ok := topology.Roles[name]
-		if !ok {
-			continue
-		}
-		b, ok := f.Behavior(role.Behavior)
-		if !ok {
-			continue
-		}
-		secret, _, err := get[map[string]string](ctx, f, state.SecretKey(as.Farm, name))
+		of, err := f.exportsOf(ctx, as, topology, id)
 		if err != nil {
 			return nil, err
 		}
-		// As much of its declaration as its users are told.
-		declared := spec.Role{Farm: as.Farm, Name: name, Behavior: role.Behavior, Settings: role.Settings}
-		maps.Copy(all, b.Exports(declared, as.Zone, role, secret))
+		maps.Copy(all, of)
 	}
 	return all, nil
+}
+
+// exportsOf is what one role hands out.
+func (f *follower) exportsOf(ctx context.Context, as state.Assignment, topology state.Topology, id string) (map[string]string, error) {
+	name := strings.TrimPrefix(id, as.Farm+"/")
+	role, ok := topology.Roles[name]
+	if !ok {
+		return nil, nil
+	}
+	b, ok := f.Behavior(role.Behavior)
+	if !ok {
+		return nil, nil
+	}
+	secret, _, err := get[map[string]string](ctx, f, state.SecretKey(as.Farm, name))
+	if err != nil {
+		return nil, err
+	}
+	// As much of its declaration as its users are told.
+	declared := spec.Role{Farm: as.Farm, Name: name, Behavior: role.Behavior, Settings: role.Settings}
+	return b.Exports(declared, as.Zone, role, secret), nil
+}
+
+// proxyTo is the proxy that the role declares, nil while the farm does not know yet where it leads to.
+func (f *follower) proxyTo(ctx context.Context, as state.Assignment, topology state.Topology) (*dbproxy.Want, error) {
+	role := func(id string) (state.RoleTopology, bool) {
+		t, ok := topology.Roles[strings.TrimPrefix(id, as.Farm+"/")]
+		return t, ok
+	}
+	id, err := as.Role.MySQLProxy.Database(as.Role.Uses, func(id string) bool {
+		t, _ := role(id)
+		b, ok := f.Behavior(t.Behavior)
+		return ok && b.Traits().Replicated
+	})
+	if err != nil {
+		return nil, fmt.Errorf("mysql_proxy: %w", err)
+	}
+	t, ok := role(id)
+	if !ok {
+		return nil, fmt.Errorf("mysql_proxy: the topology does not know role %s yet", id)
+	}
+	exports, err := f.exportsOf(ctx, as, topology, id)
+	if err != nil {
+		return nil, err
+	}
+	w := dbproxy.Of(*as.Role.MySQLProxy, t, exports)
+	return &w, nil
 }
 
 // environment merges: the role's own, its secrets, what the roles used export, and what this instance is.
@@ -231,11 +274,14 @@ func (a *agent) keepUp(ctx context.Context, f *follower, now behavior.Input) {
 			continue
 		}
 		a.assign(r.assignment)
+		// Before the application: its environment may lead to a proxy that is new.
+		proxied := a.applyProxy(ctx, r.proxy)
 		if !reflect.DeepEqual(r.Input, now) {
 			if err = a.apply(ctx, r.Input, now); err == nil {
 				now = r.Input
 			}
 		}
+		err = errors.Join(proxied, err)
 		if err != nil {
 			wait = min(max(retryTime, 2*wait), longestRetry)
 		} else {
@@ -245,6 +291,12 @@ func (a *agent) keepUp(ctx context.Context, f *follower, now behavior.Input) {
 			a.applied(r.revision, err)
 		}
 	}
+}
+
+func (a *agent) applyProxy(ctx context.Context, w *dbproxy.Want) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, applyTime, fmt.Errorf("it took longer than %s", applyTime))
+	defer cancel()
+	return guarded("changing the proxy to the database", func() error { return a.proxy.Apply(ctx, w) })
 }
 
 func (a *agent) apply(ctx context.Context, next, now behavior.Input) error {

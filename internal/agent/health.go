@@ -123,6 +123,9 @@ type probe struct {
 // probes are the behavior's own check and the role's.
 func (a *agent) probes(as state.Assignment) []probe {
 	all := []probe{{"behavior", a.runner.Check}}
+	if as.Role.MySQLProxy != nil {
+		all = append(all, probe{"mysql proxy", func(context.Context) error { return a.proxy.Check() }})
+	}
 	host := as.Address
 	if host == "" {
 		host = "127.0.0.1"

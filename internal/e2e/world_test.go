@@ -19,7 +19,7 @@ import (
 const patience = 3 * time.Minute
 
 // subnets are the tests' own, a farm's each; 10.201 is away from the engines' defaults and from the demo's.
-var subnets = []string{"10.201.7.0/27", "10.201.7.32/27", "10.201.7.64/27", "10.201.7.96/27", "10.201.7.128/27"}
+var subnets = []string{"10.201.7.0/27", "10.201.7.32/27", "10.201.7.64/27", "10.201.7.96/27", "10.201.7.128/27", "10.201.7.160/27", "10.201.7.192/27"}
 
 // world is what all tests of a run share: the binaries, the CLI and the engine.
 type world struct {

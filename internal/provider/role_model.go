@@ -59,6 +59,7 @@ func (m *roleModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Role
 	if a := decode[roleAWSModel](ctx, m.AWS, diags); a != nil {
 		r.AWS = a.spec(ctx, diags)
 	}
+	r.MySQLProxy = m.mysqlProxySpec(ctx, diags)
 	r.Backup = m.backupSpec(ctx, diags)
 	r.SetDefaults()
 	keepZero(&r.Drain, m.Drain)
@@ -92,6 +93,7 @@ func (m *roleModel) fill(ctx context.Context, r spec.Role, diags *diag.Diagnosti
 	m.Uses = fillSet(ctx, m.Uses, r.Uses, diags)
 	m.Settings = fillMap(ctx, m.Settings, r.Settings, diags)
 	m.fillHealthCheck(ctx, r.HealthCheck, diags)
+	m.fillMySQLProxy(ctx, r.MySQLProxy, diags)
 	m.fillBackup(ctx, r.Backup, diags)
 	var v *volumeModel
 	if r.Volume != nil {

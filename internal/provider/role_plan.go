@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
@@ -107,6 +108,7 @@ func (r *roleResource) validatePlanned(ctx context.Context, s store.Store, farm,
 	}
 	problems = append(problems, b.Validate(role)...)
 	problems = append(problems, backupProblems(role, farm, b.Traits())...)
+	problems = append(problems, r.proxyProblems(ctx, s, role, b.Traits())...)
 	if role.Volume != nil && role.Volume.Path == "" {
 		problems = append(problems, spec.Problem{Attribute: "volume.path", Summary: fmt.Sprintf("behavior %s has no place of its own for data", role.Behavior),
 			Advice: "Say where the volume is to be mounted"})
@@ -119,6 +121,18 @@ func (r *roleResource) validatePlanned(ctx context.Context, s store.Store, farm,
 		problems = append(problems, r.platformProblems(ctx, s, *checkOn, role)...)
 	}
 	return problems
+}
+
+// proxyProblems asks whether the role that a proxy leads to is a database.
+func (r *roleResource) proxyProblems(ctx context.Context, s store.Store, role spec.Role, traits behavior.Traits) []spec.Problem {
+	if role.MySQLProxy == nil {
+		return nil
+	}
+	others, err := r.declaredRoles(ctx, s, role.Farm)
+	if err != nil {
+		return []spec.Problem{{Summary: err.Error()}}
+	}
+	return mysqlProxyProblems(role, traits, others)
 }
 
 // roomProblems asks whether the farm's subnet holds this role beside the others.

@@ -41,6 +41,7 @@ type roleModel struct {
 	HealthCheck      types.Object   `tfsdk:"health_check"`
 	Volume           types.Object   `tfsdk:"volume"`
 	AWS              types.Object   `tfsdk:"aws"`
+	MySQLProxy       types.Object   `tfsdk:"mysql_proxy"`
 	Backup           types.Object   `tfsdk:"backup"`
 	BackupKey        types.String   `tfsdk:"backup_key_wo"`
 	BackupKeyVersion types.Int64    `tfsdk:"backup_key_wo_version"`
@@ -204,6 +205,7 @@ func (r *roleResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 				}),
 			},
 			"aws":                   roleAWSSchema(),
+			"mysql_proxy":           roleMySQLProxySchema(),
 			"backup":                roleBackupSchema(),
 			"backup_key_wo":         backupKeySchema(),
 			"backup_key_wo_version": backupKeyVersionSchema(),

@@ -27,6 +27,9 @@ type Role struct {
 	// AWS is where and as what this role's instances run on EC2; nil on other platforms, or for the farm's defaults.
 	AWS *RoleAWS `json:"aws,omitempty"`
 
+	// MySQLProxy is the proxy to a database role on each instance; nil for none.
+	MySQLProxy *MySQLProxy `json:"mysql_proxy,omitempty"`
+
 	// Backup is how a database role is backed up; nil for not at all.
 	Backup *Backup `json:"backup,omitempty"`
 

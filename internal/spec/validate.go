@@ -95,6 +95,9 @@ func (r Role) Validate() []Problem {
 	if r.AWS != nil {
 		r.AWS.validate(&c)
 	}
+	if r.MySQLProxy != nil {
+		r.MySQLProxy.validate(&c, r.Uses)
+	}
 	if r.Backup != nil {
 		c.problems = append(c.problems, r.Backup.Validate()...)
 	}

@@ -176,7 +176,11 @@ func (w *Writers) Since(t time.Time) int {
 func (w *Writers) Gap(from time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	times := slices.Clone(w.times)
+	return longestGap(slices.Clone(w.times), from)
+}
+
+// longestGap is the longest time from a moment to now in which none of times lies; it sorts them.
+func longestGap(times []time.Time, from time.Time) time.Duration {
 	slices.SortFunc(times, time.Time.Compare)
 	longest, last := time.Duration(0), from
 	for _, t := range times {
