@@ -65,6 +65,14 @@ database_server() {
 	install mariadb-server mariadb-backup || true
 }
 
+# Tests of the proxy to a database run a real HAProxy.
+balancer() {
+	have haproxy || [ -x /usr/sbin/haproxy ] && return
+	have apt-get && in_apt haproxy || return 0
+	start_nothing
+	install haproxy || true
+}
+
 # Tests of publishing names run a real BIND.
 nameserver() {
 	have named || [ -x /usr/sbin/named ] && return
@@ -209,6 +217,7 @@ go_toolchain
 dynalite
 database_server
 nameserver
+balancer
 if engine; then
 	# Without the base image a farm names one of its own, so that its absence is no end.
 	scripts/base-image.sh || warn "set-up: the base image could not be built (above); roles need an image of their own"

@@ -203,7 +203,7 @@ func TestFromAssignmentToServing(t *testing.T) {
 		t.Errorf("the report is %+v", r)
 	}
 	for name, want := range map[string]string{
-		"MODE": "it's live", "API_KEY": "k", "DB_HOST": "mysql.shop.internal", "DB_PASSWORD": "pw", "DB_NAME": "app",
+		"MODE": "it's live", "API_KEY": "k", "DB_HOST": "primary.mysql.shop.internal", "DB_PASSWORD": "pw", "DB_NAME": "app",
 		"FARMHAND_FARM": "shop", "FARMHAND_ROLE": "web", "FARMHAND_INDEX": "1", "FARMHAND_INSTANCE": "web-1",
 		"FARMHAND_ADDRESS": "127.0.0.1", "FARMHAND_ZONE": "shop.internal",
 	} {

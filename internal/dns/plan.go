@@ -18,6 +18,9 @@ import (
 // client does not ask for each connection.
 const DefaultTTL = 5 * time.Second
 
+// PrimaryTTL is that of who takes writes and who is read from: a change of the primary takes about as long.
+const PrimaryTTL = time.Second
+
 // Record is a name and what it resolves to. No addresses: the name exists and nobody serves under it now.
 type Record struct {
 	Name      string // relative to the zone, lower case: "web", "web-1.web", "db"
@@ -35,6 +38,8 @@ type Zone struct {
 //
 //	web          every serving instance of role web
 //	web-1.web    that instance, as long as it serves
+//	primary.db   of a replicated role: the server that takes writes, none while there is none
+//	replicas.db  of a replicated role: those to read from
 //	db           a declared record: all, primary, replicas or one index of its role
 //
 // A declared record takes the name of a role that is called the same; one that is published elsewhere is not in the
@@ -47,6 +52,12 @@ func Plan(t state.Topology, declared []spec.DNSRecord) Zone {
 		for _, m := range rt.Instances {
 			one := canonical(m.Name + "." + role)
 			records[one] = Record{Name: one, TTL: DefaultTTL, Addresses: addresses([]state.Member{m})}
+		}
+		if rt.Term > 0 {
+			for word, members := range map[string][]state.Member{"primary": primary(rt), "replicas": replicas(rt)} {
+				one := canonical(word + "." + role)
+				records[one] = Record{Name: one, TTL: PrimaryTTL, Addresses: addresses(members)}
+			}
 		}
 	}
 	for _, d := range declared {

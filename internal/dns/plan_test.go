@@ -111,3 +111,33 @@ func TestPlanLeavesOutWhatIsElsewhere(t *testing.T) {
 		t.Errorf("the farm's zone holds %v", z)
 	}
 }
+
+// Who takes writes has a name that stays, and so have those to read from.
+func TestNamesOfAReplicatedRole(t *testing.T) {
+	farm := func(primary string) state.Topology {
+		members := []state.Member{{Name: "db-1", Index: 1, Address: "10.0.0.1", Reads: true}, {Name: "db-2", Index: 2, Address: "10.0.0.2", Reads: true}, {Name: "db-3", Index: 3, Address: "10.0.0.3"}}
+		for i := range members {
+			members[i].Primary = members[i].Name == primary
+		}
+		return state.Topology{Zone: "shop.internal", Roles: map[string]state.RoleTopology{"db": {Term: 3, Instances: members}, "web": {Instances: members[:1]}}}
+	}
+	for primary, want := range map[string][2]string{
+		"db-1": {"[10.0.0.1]", "[10.0.0.2]"},
+		"db-2": {"[10.0.0.2]", "[10.0.0.1]"},
+		"":     {"[]", "[10.0.0.1 10.0.0.2]"},
+	} {
+		got := map[string]string{}
+		for _, r := range Plan(farm(primary), nil).Records {
+			got[r.Name] = fmt.Sprint(r.Addresses)
+			if strings.HasPrefix(r.Name, "primary.") && r.TTL != PrimaryTTL {
+				t.Errorf("%s may be kept for %s", r.Name, r.TTL)
+			}
+		}
+		if got["primary.db"] != want[0] || got["replicas.db"] != want[1] {
+			t.Errorf("with primary %q: %s and %s, want %v", primary, got["primary.db"], got["replicas.db"], want)
+		}
+		if _, there := got["primary.web"]; there {
+			t.Error("a role that is not replicated has a primary")
+		}
+	}
+}

@@ -44,7 +44,7 @@ resource "farmhand_role" "reports" {
 			given, _, err := store.GetJSON[map[string]string](t.Context(), w.store(), state.SecretKey("shop", "reports"))
 			w.must(err)
 			password := made["db_password"]
-			if password == "" || given["DSN"] != "app:"+password+"@mysql.shop.internal/orders" {
+			if password == "" || given["DSN"] != "app:"+password+"@primary.mysql.shop.internal/orders" {
 				t.Errorf("the role was given %q", given["DSN"])
 			}
 			if strings.Contains(s.String(), password) {

@@ -91,18 +91,14 @@ func (b Behavior) Validate(role spec.Role) []spec.Problem {
 	return problems
 }
 
-// Exports are DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD. DB_HOST is the role's name in the farm's zone,
-// which stays when the server is replaced; where there are several servers it is the primary's own, and in a farm without
-// a zone its address.
+// Exports are DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD. DB_HOST is the primary's name in the farm's zone (see dns.Plan), which
+// stays whoever that is, and in a farm without a zone its address.
 func (b Behavior) Exports(role spec.Role, zone string, topo state.RoleTopology, secret map[string]string) map[string]string {
 	t := b.Traits()
 	host := ""
 	switch {
-	case zone != "" && len(topo.Instances) > 1:
-		// The role's own name is all of them, and one alone takes writes.
-		host = primary(topo.Instances).Name + "." + role.Name + "." + zone
 	case zone != "":
-		host = role.Name + "." + zone
+		host = "primary." + role.Name + "." + zone
 	case len(topo.Instances) > 0:
 		host = primary(topo.Instances).Address
 	}

@@ -289,14 +289,10 @@ func TestExportsNameTheRoleInTheZone(t *testing.T) {
 	topology := state.RoleTopology{Instances: []state.Member{{Name: "mysql-1", Index: 1, Address: "10.0.0.1"}, {Name: "mysql-2", Index: 2, Address: "10.0.0.2", Primary: true}}}
 	role := spec.Role{Name: "mysql", Settings: map[string]string{"database": "shop"}}
 	got := Behavior{}.Exports(role, "shop.internal", topology, map[string]string{passwordKey: "pw"})
-	for name, want := range map[string]string{"DB_HOST": "mysql-2.mysql.shop.internal", "DB_PORT": "3306", "DB_NAME": "shop", "DB_USER": "app", "DB_PASSWORD": "pw"} {
+	for name, want := range map[string]string{"DB_HOST": "primary.mysql.shop.internal", "DB_PORT": "3306", "DB_NAME": "shop", "DB_USER": "app", "DB_PASSWORD": "pw"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
-	}
-	one := state.RoleTopology{Instances: topology.Instances[:1]}
-	if got := (Behavior{}).Exports(role, "shop.internal", one, nil)["DB_HOST"]; got != "mysql.shop.internal" {
-		t.Errorf("of one server DB_HOST is %q, want the role's name, which stays", got)
 	}
 	if got := (Behavior{}).Exports(role, "", topology, nil)["DB_HOST"]; got != "10.0.0.2" {
 		t.Errorf("without a zone DB_HOST is %q, want the primary's address", got)
