@@ -151,7 +151,7 @@ func (f *farm) serveNames() {
 	f.nameserver = net.JoinHostPort(f.network.AdvertiseHost, port)
 	server := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		a := new(dns.Msg).SetReply(q)
-		role := strings.TrimSuffix(q.Question[0].Name, "."+f.zone+".")
+		role := strings.TrimPrefix(strings.TrimSuffix(q.Question[0].Name, "."+f.zone+"."), "primary.") // of one server
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if q.Question[0].Qtype == dns.TypeA {
