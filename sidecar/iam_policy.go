@@ -27,7 +27,7 @@ the roles that it makes.`,
 	f.StringVar(&s.Bucket, "bucket", "", "the store's bucket (default farmhand-ACCOUNT-REGION)")
 	f.StringVar(&s.Region, "region", "*", "region")
 	f.StringVar(&s.Account, "account", "*", "number of the account")
-	f.StringVar(&s.LogGroup, "log-group", "", "log group of CloudWatch Logs that the sidecar writes to")
+	f.StringSliceVar(&s.Backups, "backups", nil, "BUCKET or BUCKET/PREFIX that roles are backed up to; may be given several times")
 	explain := f.Bool("explain", false, "say why, line by line, instead of JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if s.Bucket == "" {

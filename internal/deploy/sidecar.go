@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
@@ -31,7 +30,6 @@ type Sidecar struct {
 	SecurityGroupIDs []string // empty: one of its own is made, which lets nothing in
 	InstanceProfile  string   // empty: one of its own is made
 	KeyName          string
-	LogGroup         string // of CloudWatch Logs; empty: the journal only
 	Tags             map[string]string
 
 	// Fetch is the executable in the bucket; name, arguments and sandbox are filled in here.
@@ -55,12 +53,11 @@ type Sidecars struct {
 	ec2    *ec2.Client
 	groups *autoscaling.Client
 	iam    *iam.Client
-	logs   *cloudwatchlogs.Client
 }
 
 // NewSidecars works in cfg's account and region.
 func NewSidecars(cfg aws.Config) *Sidecars {
-	return &Sidecars{ec2.NewFromConfig(cfg), autoscaling.NewFromConfig(cfg), iam.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)}
+	return &Sidecars{ec2.NewFromConfig(cfg), autoscaling.NewFromConfig(cfg), iam.NewFromConfig(cfg)}
 }
 
 // ResourceName is that of everything that is made for a sidecar: group, template, security group, role, profile.
@@ -99,12 +96,6 @@ func (d *Sidecars) apply(ctx context.Context, s Sidecar) error {
 		})
 		if err != nil {
 			return err
-		}
-	}
-	if s.LogGroup != "" {
-		_, err := d.logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &s.LogGroup})
-		if err != nil && !is(err, "ResourceAlreadyExistsException") {
-			return doing("making log group "+s.LogGroup, "logs:CreateLogGroup", err)
 		}
 	}
 	template, err := d.launchTemplate(ctx, s)

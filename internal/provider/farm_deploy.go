@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -167,6 +168,12 @@ func (b *backend) deployFarm(ctx context.Context, f *spec.Farm) error {
 	if f.AWS.InstanceProfile != "" {
 		return nil
 	}
+	return b.applyInstanceRole(ctx, address, *f, nil)
+}
+
+// applyInstanceRole makes the role that the farm's instances are given, or makes it as it should be; backups are the places that its
+// databases are backed up to.
+func (b *backend) applyInstanceRole(ctx context.Context, address stores.Address, f spec.Farm, backups []string) error {
 	cfg, err := b.awsIn(ctx, f.AWS.Region)
 	if err != nil {
 		return err
@@ -175,10 +182,38 @@ func (b *backend) deployFarm(ctx context.Context, f *spec.Farm) error {
 	if err != nil {
 		return err
 	}
+	scope := scopeOf(address, account, []string{f.Name})
+	scope.Backups = backups
 	return deploy.ApplyRole(ctx, iam.NewFromConfig(cfg), deploy.Role{
 		Name: policy.InstanceRole(f.Name), Owner: farmTag(f.Name), Tags: f.AWS.Tags, Region: f.AWS.Region,
-		Policy: policy.Instance(scopeOf(address, account, []string{f.Name})),
+		Policy: policy.Instance(scope),
 	})
+}
+
+// allowBackups lets the farm's instances reach the places in S3 that its roles are backed up to, before a server is told to.
+func (b *backend) allowBackups(ctx context.Context, s store.Store, f spec.Farm, role spec.Role) error {
+	if f.AWS == nil || f.AWS.InstanceProfile != "" || role.Backup == nil {
+		return nil
+	}
+	others, err := b.declaredRoles(ctx, s, f.Name)
+	if err != nil {
+		return err
+	}
+	var places []string
+	for _, r := range append(others, role) {
+		if r.Backup == nil || r.Name == role.Name && r.Backup != role.Backup {
+			continue
+		}
+		if place, err := spec.ParseBackupTarget(r.Backup.To); err == nil && place.Bucket != "" {
+			places = append(places, strings.Trim(place.Bucket+"/"+place.Path, "/"))
+		}
+	}
+	slices.Sort(places)
+	address, err := b.address(ctx)
+	if err != nil {
+		return err
+	}
+	return b.applyInstanceRole(ctx, address, f, slices.Compact(places))
 }
 
 // undeployFarm removes what deployFarm made. What is not there is no error.

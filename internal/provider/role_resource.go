@@ -66,6 +66,10 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 		return
 	}
 
+	if err := r.allowBackups(ctx, s, farm, role); err != nil {
+		resp.Diagnostics.AddAttributeError(path.Root("backup"), "Servers cannot be allowed to reach their backups", sentence(err.Error()))
+		return
+	}
 	address, err := r.declare(ctx, s, role, config.allSecrets(ctx, &resp.Diagnostics))
 	if errors.Is(err, store.ErrConflict) {
 		addTaken(&resp.Diagnostics, "role", takenRole(role))
@@ -182,6 +186,10 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 		return
 	}
 	if m.waits() && !r.requireSidecar(ctx, path.Root("farm"), farm.Sidecar, &resp.Diagnostics) {
+		return
+	}
+	if err := r.allowBackups(ctx, s, farm, change.role); err != nil {
+		resp.Diagnostics.AddAttributeError(path.Root("backup"), "Servers cannot be allowed to reach their backups", sentence(err.Error()))
 		return
 	}
 	if err := change.apply(ctx, s); err != nil {

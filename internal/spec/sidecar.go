@@ -18,7 +18,6 @@ type SidecarAWS struct {
 	SecurityGroupIDs []string          `json:"security_group_ids,omitempty"`
 	InstanceProfile  string            `json:"instance_profile,omitempty"`
 	KeyName          string            `json:"key_name,omitempty"`
-	LogGroup         string            `json:"log_group,omitempty"`
 	Farms            []string          `json:"farms,omitempty"` // that its policy reaches; empty: all of the store
 	Tags             map[string]string `json:"tags,omitempty"`
 

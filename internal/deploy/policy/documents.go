@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Instance is what a farm's instances may do; the scope has one farm. It reaches that farm's partition, and writes
 // only what agents say of themselves.
@@ -10,24 +13,56 @@ func Instance(s Scope) Document {
 		read = append(read, f, Agents(f))
 		write = append(write, Agents(f))
 	}
-	return document(
-		Statement{
-			Sid: "ReadOwnFarm", Action: []string{"dynamodb:GetItem", "dynamodb:Query"}, Resource: s.table(), Condition: partitions(read...),
+	statements := []Statement{
+		{
+			Sid: "ReadOwnFarm", Action: []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}, Resource: s.table(), Condition: partitions(read...),
 			Why: "An agent reads what its instance is to be, and where the rest of its farm is. It sees no other farm.",
 		},
-		Statement{
+		{
 			Sid: "WriteOwnReports", Action: []string{"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}, Resource: s.table(), Condition: partitions(write...),
 			Why: "An agent writes its reports. What the sidecar decides stands in another partition, so that no instance can change it.",
 		},
-		Statement{
+		{
 			Sid: "LookAtTable", Action: []string{"dynamodb:DescribeTable"}, Resource: s.table(),
 			Why: "The store looks whether the table is one of its own before it uses it.",
 		},
-		Statement{
+		{
 			Sid: "ReadReleases", Action: []string{"s3:GetObject"}, Resource: s.blobs(),
 			Why: "Applications' releases and farmhand's own executable, each named by its hash.",
 		},
-	)
+	}
+	return document(append(statements, s.backups()...)...)
+}
+
+// backups are the rights on the places that the scope's farms are backed up to.
+func (s Scope) backups() []Statement {
+	if len(s.Backups) == 0 {
+		return nil
+	}
+	var objects, buckets []string
+	for _, place := range s.Backups {
+		bucket, prefix, _ := strings.Cut(strings.Trim(place, "/"), "/")
+		buckets = append(buckets, s.arn("s3", bucket))
+		if prefix != "" {
+			prefix += "/"
+		}
+		farm := "" // of several: whole, since a role's policies have a limit
+		if len(s.Farms) == 1 {
+			farm = s.Farms[0] + "/"
+		}
+		objects = append(objects, s.arn("s3", bucket+"/"+prefix+farm+"*"))
+	}
+	slices.Sort(buckets)
+	return []Statement{
+		{
+			Sid: "Backups", Action: []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}, Resource: objects,
+			Why: "Database servers store their farm's backups there, restore them, and delete what is kept no longer.",
+		},
+		{
+			Sid: "ListBackups", Action: []string{"s3:ListBucket"}, Resource: slices.Compact(buckets),
+			Why: "Which backups there are.",
+		},
+	}
 }
 
 // Sidecar is what a sidecar on EC2 may do: keep the farms of the scope.
@@ -35,12 +70,12 @@ func Sidecar(s Scope) Document {
 	statements := []Statement{
 		{
 			Sid:      "Store",
-			Action:   []string{"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem"},
+			Action:   []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},
 			Resource: s.table(), Condition: s.farmPartitions(),
 			Why: "Declarations are read, and what is decided of them is written.",
 		},
 		{
-			Sid: "LookAtTable", Action: []string{"dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}, Resource: s.table(),
+			Sid: "LookAtTable", Action: []string{"dynamodb:DescribeTable"}, Resource: s.table(),
 			Why: "The store looks whether the table is one of its own before it uses it.",
 		},
 		{
@@ -48,13 +83,17 @@ func Sidecar(s Scope) Document {
 			Why: "Applications' releases and executables are looked at before instances are told of them.",
 		},
 		{
+			Sid: "SeeReleases", Action: []string{"s3:ListBucket"}, Resource: []string{s.arn("s3", s.Bucket)},
+			Why: "Without it S3 answers that one that is missing is forbidden.",
+		},
+		{
 			Sid: "Look",
 			Action: []string{
-				"ec2:DescribeAddresses", "ec2:DescribeImages", "ec2:DescribeInstanceStatus", "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeInstanceTypes",
+				"ec2:DescribeAddresses", "ec2:DescribeImages", "ec2:DescribeInstanceStatus", "ec2:DescribeInstanceTypes",
 				"ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeLaunchTemplates", "ec2:DescribeSecurityGroups",
-				"ec2:DescribeSnapshots", "ec2:DescribeSubnets", "ec2:DescribeVolumes", "ec2:DescribeVpcs",
+				"ec2:DescribeSnapshots", "ec2:DescribeSubnets", "ec2:DescribeVolumes",
 				"elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
-				"cloudwatch:GetMetricData", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
+				"cloudwatch:GetMetricData", "sqs:GetQueueAttributes",
 			},
 			Resource: []string{"*"},
 			Why:      "What there is. AWS lets most of these not be narrowed to resources; none of them changes anything.",
@@ -93,16 +132,16 @@ func Sidecar(s Scope) Document {
 			Why: "Tags are given in the call that makes a thing, and only there.",
 		},
 		{
-			Sid: "TagOwn", Action: []string{"ec2:CreateTags", "ec2:DeleteTags"}, Resource: s.ec2("instance", "volume", "snapshot", "elastic-ip"), Condition: s.tagged(),
+			Sid: "TagOwn", Action: []string{"ec2:CreateTags"}, Resource: s.ec2("instance", "volume", "snapshot", "elastic-ip"), Condition: s.tagged(),
 			Why: "A stopped instance of a warm pool is tagged anew when it comes into service. The thing must carry the farm's tag already.",
 		},
 		{
 			Sid: "KeepOwn",
 			Action: []string{
-				"ec2:TerminateInstances", "ec2:StopInstances", "ec2:StartInstances", "ec2:RebootInstances", "ec2:ModifyInstanceAttribute",
+				"ec2:TerminateInstances", "ec2:StopInstances", "ec2:StartInstances",
 				"ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume", "ec2:DeleteSnapshot",
 				"ec2:AssociateAddress", "ec2:DisassociateAddress", "ec2:ReleaseAddress",
-				"ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplate", "ec2:DeleteLaunchTemplateVersions",
+				"ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplate",
 			},
 			Resource:  s.ec2("instance", "volume", "snapshot", "elastic-ip", "launch-template", "network-interface"),
 			Condition: s.tagged(),
@@ -127,13 +166,7 @@ func Sidecar(s Scope) Document {
 			Why:       "Disks of a key of one's own (volume.kms_key): through EC2 only. It can be left out where no role names a key.",
 		},
 	}
-	if s.LogGroup != "" {
-		statements = append(statements, Statement{
-			Sid: "Log", Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: []string{s.arn("logs", "log-group:"+s.LogGroup+":*")},
-			Why: "What the sidecar says goes to the log group that farmhand_sidecar names.",
-		})
-	}
-	return document(statements...)
+	return document(append(statements, s.backups()...)...)
 }
 
 // Provider is what whoever runs terraform apply may do: make and remove the store, roles and sidecars, beside what the
@@ -149,14 +182,18 @@ func Provider(s Scope) Document {
 		},
 		{
 			Sid: "MakeTable",
-			Action: []string{"dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:DescribeTable", "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
+			Action: []string{"dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:DescribeTable", "dynamodb:ListTagsOfResource",
 				"dynamodb:TagResource", "dynamodb:UpdateContinuousBackups", "dynamodb:UpdateTimeToLive"},
 			Resource: s.table(),
 			Why:      "The store's table is made at the first apply and removed with the last sidecar.",
 		},
 		{
+			Sid: "SeeThatTableIsEmpty", Action: []string{"dynamodb:Scan"}, Resource: s.table(),
+			Why: "Before the table is removed it is looked whether anything is left in it.",
+		},
+		{
 			Sid: "MakeBucket",
-			Action: []string{"s3:CreateBucket", "s3:DeleteBucket", "s3:GetBucketLocation", "s3:GetBucketTagging", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
+			Action: []string{"s3:CreateBucket", "s3:DeleteBucket", "s3:GetBucketTagging", "s3:ListBucket", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
 				"s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration"},
 			Resource: []string{s.arn("s3", s.Bucket)},
 			Why:      "The store's bucket, closed to the public and encrypted.",
@@ -167,7 +204,7 @@ func Provider(s Scope) Document {
 		},
 		{
 			Sid: "MakeRoles",
-			Action: []string{"iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile", "iam:CreateRole", "iam:DeleteInstanceProfile", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy",
+			Action: []string{"iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile", "iam:CreateRole", "iam:DeleteInstanceProfile", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:GetInstanceProfile", "iam:GetRole",
 				"iam:PutRolePolicy", "iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile", "iam:TagRole"},
 			Resource: own,
 			Why:      "A role and a profile for each farm's instances and for each sidecar. They can be made by somebody else: then name them by instance_profile, and this is not needed.",
@@ -178,8 +215,8 @@ func Provider(s Scope) Document {
 			Why:       "The sidecar's launch template names its role.",
 		},
 		{
-			Sid: "LookAtSidecars", Action: []string{"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes", "ec2:DescribeNetworkInterfaces", "servicequotas:GetServiceQuota", "ssm:GetParameters"}, Resource: []string{"*"},
-			Why: "What there is of sidecars and quotas. AWS lets these not be narrowed.",
+			Sid: "LookAtSidecars", Action: []string{"autoscaling:DescribeAutoScalingGroups"}, Resource: []string{"*"},
+			Why: "What there is of sidecars. AWS lets this not be narrowed.",
 		},
 		{
 			Sid: "MakeSidecar", Action: []string{"autoscaling:CreateAutoScalingGroup"}, Resource: []string{s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/farmhand-*")}, Condition: asked,
@@ -205,20 +242,14 @@ func Provider(s Scope) Document {
 			Why:       "Tags are given in the call that makes a thing.",
 		},
 		{
-			Sid: "KeepSidecarParts", Action: []string{"ec2:AuthorizeSecurityGroupEgress", "ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplate", "ec2:DeleteSecurityGroup", "ec2:ModifyLaunchTemplate", "ec2:RevokeSecurityGroupEgress"},
+			Sid: "KeepSidecarParts", Action: []string{"ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplate", "ec2:DeleteSecurityGroup"},
 			Resource: s.ec2("launch-template", "security-group"), Condition: sidecars,
 			Why: "An upgrade is a new version of the template; a destroy removes both.",
 		},
 	}
-	if s.LogGroup != "" {
-		statements = append(statements, Statement{
-			Sid: "MakeLogGroup", Action: []string{"logs:CreateLogGroup"}, Resource: []string{s.arn("logs", "log-group:"+s.LogGroup), s.arn("logs", "log-group:"+s.LogGroup+":*")},
-			Why: "The log group is made if there is none. It stays when the sidecar goes.",
-		})
-	}
 	d := document(statements...)
 	for _, st := range Sidecar(s).Statement {
-		if st.Sid == "Log" || st.Sid == "LookAtTable" || st.Sid == "Releases" {
+		if st.Sid == "LookAtTable" || st.Sid == "Releases" || st.Sid == "SeeReleases" {
 			continue // has more already, or is the sidecar's own
 		}
 		st.Sid = "As" + strings.ToUpper(st.Sid[:1]) + st.Sid[1:]

@@ -20,8 +20,8 @@ type Scope struct {
 	Bucket  string
 	// Farms by name; empty: every farm of the store.
 	Farms []string
-	// LogGroup of CloudWatch Logs that the sidecar writes to; empty: none.
-	LogGroup string
+	// Backups are the places in S3, BUCKET or BUCKET/PREFIX, that roles are backed up to.
+	Backups []string
 	// InstanceRoles are the names of roles that instances are given; empty: those that the provider makes for Farms.
 	InstanceRoles []string
 }

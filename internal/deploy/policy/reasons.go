@@ -14,16 +14,14 @@ func reason(action string) string {
 		return "removes the group and its instances"
 	case "autoscaling:DescribeAutoScalingGroups":
 		return "which instances of the sidecar are in service"
-	case "autoscaling:DescribeInstanceRefreshes":
-		return "how far an upgrade has come"
 	case "autoscaling:StartInstanceRefresh":
 		return "replaces the sidecar's instances, one at a time"
 	case "autoscaling:UpdateAutoScalingGroup":
 		return "size, subnets and template version"
 	case "cloudwatch:GetMetricData":
 		return "metrics of scaling policies, many in one call"
-	case "dynamodb:BatchWriteItem":
-		return "removes many items of a farm in one call"
+	case "dynamodb:BatchGetItem":
+		return "looks whether any of several values has changed, in one call"
 	case "dynamodb:ConditionCheckItem":
 		return "no write by a sidecar that has lost its lease"
 	case "dynamodb:CreateTable":
@@ -32,12 +30,8 @@ func reason(action string) string {
 		return "removes a value"
 	case "dynamodb:DeleteTable":
 		return "removes the store when nothing is declared in it"
-	case "dynamodb:DescribeContinuousBackups":
-		return "whether point-in-time recovery is on"
 	case "dynamodb:DescribeTable":
 		return "whether the table is there and one of farmhand's"
-	case "dynamodb:DescribeTimeToLive":
-		return "whether old events expire"
 	case "dynamodb:GetItem":
 		return "reads a value"
 	case "dynamodb:ListTagsOfResource":
@@ -46,6 +40,8 @@ func reason(action string) string {
 		return "writes a value"
 	case "dynamodb:Query":
 		return "reads the values under a prefix, within one partition"
+	case "dynamodb:Scan":
+		return "whether anything is left in the table"
 	case "dynamodb:TagResource":
 		return "the table's tags"
 	case "dynamodb:UpdateContinuousBackups":
@@ -60,8 +56,6 @@ func reason(action string) string {
 		return "the address follows its index to the next instance"
 	case "ec2:AttachVolume":
 		return "a data volume follows its index to the next instance"
-	case "ec2:AuthorizeSecurityGroupEgress":
-		return "what the sidecar's group lets out"
 	case "ec2:CreateFleet":
 		return "launches many instances in one call"
 	case "ec2:CreateLaunchTemplate":
@@ -78,14 +72,10 @@ func reason(action string) string {
 		return "a data volume for an index"
 	case "ec2:DeleteLaunchTemplate":
 		return "of a generation that is gone"
-	case "ec2:DeleteLaunchTemplateVersions":
-		return "former versions"
 	case "ec2:DeleteSecurityGroup":
 		return "removes the sidecar's group"
 	case "ec2:DeleteSnapshot":
 		return "once the volume has arrived"
-	case "ec2:DeleteTags":
-		return "takes back a tag of a warm instance"
 	case "ec2:DeleteVolume":
 		return "data that goes with its role"
 	case "ec2:DescribeAddresses":
@@ -94,8 +84,6 @@ func reason(action string) string {
 		return "architecture and root device of the AMI"
 	case "ec2:DescribeInstanceStatus":
 		return "failed checks, scheduled retirement"
-	case "ec2:DescribeInstanceTypeOfferings":
-		return "which zones have the type"
 	case "ec2:DescribeInstanceTypes":
 		return "architecture of the type"
 	case "ec2:DescribeInstances":
@@ -106,8 +94,6 @@ func reason(action string) string {
 		return "which versions there are"
 	case "ec2:DescribeLaunchTemplates":
 		return "which templates there are"
-	case "ec2:DescribeNetworkInterfaces":
-		return "whether the security group is still in use"
 	case "ec2:DescribeSecurityGroups":
 		return "whether the groups are there and of the same VPC"
 	case "ec2:DescribeSnapshots":
@@ -116,24 +102,14 @@ func reason(action string) string {
 		return "zone and VPC of the subnets"
 	case "ec2:DescribeVolumes":
 		return "the farm's data volumes, by tag"
-	case "ec2:DescribeVpcs":
-		return "the VPC of the subnets"
 	case "ec2:DetachVolume":
 		return "before it follows its index"
 	case "ec2:DisassociateAddress":
 		return "before it follows its index"
 	case "ec2:GetConsoleOutput":
 		return "what a failed boot printed"
-	case "ec2:ModifyInstanceAttribute":
-		return "user data or security groups of a stopped instance"
-	case "ec2:ModifyLaunchTemplate":
-		return "the version that is the default"
-	case "ec2:RebootInstances":
-		return "an instance whose agent is silent, first"
 	case "ec2:ReleaseAddress":
 		return "with its role"
-	case "ec2:RevokeSecurityGroupEgress":
-		return "what the sidecar's group lets out"
 	case "ec2:RunInstances":
 		return "launches an instance"
 	case "ec2:StartInstances":
@@ -166,8 +142,6 @@ func reason(action string) string {
 		return "whether it is there"
 	case "iam:GetRole":
 		return "whether it is there, and farmhand's by its tags"
-	case "iam:GetRolePolicy":
-		return "whether it is as it should be"
 	case "iam:PassRole":
 		return "hands the role to an instance"
 	case "iam:PutRolePolicy":
@@ -190,12 +164,6 @@ func reason(action string) string {
 		return "a disk made from a snapshot"
 	case "kms:ReEncryptTo":
 		return "a disk made from a snapshot"
-	case "logs:CreateLogGroup":
-		return "makes the log group if there is none"
-	case "logs:CreateLogStream":
-		return "one stream for each instance of the sidecar"
-	case "logs:PutLogEvents":
-		return "the lines"
 	case "route53:ChangeResourceRecordSets":
 		return "one batch for each change of the farm's names"
 	case "route53:GetHostedZone":
@@ -210,18 +178,12 @@ func reason(action string) string {
 		return "removes the empty bucket"
 	case "s3:DeleteObject":
 		return "removes releases and executables"
-	case "s3:GetBucketLocation":
-		return "whether it is in the region"
 	case "s3:GetBucketTagging":
 		return "whether farmhand made the bucket"
-	case "s3:GetEncryptionConfiguration":
-		return "whether it is encrypted"
 	case "s3:GetObject":
 		return "reads a release or an executable"
 	case "s3:ListBucket":
 		return `tells "not there" from "not permitted"`
-	case "s3:ListBucketVersions":
-		return "empties the bucket before it is removed"
 	case "s3:PutBucketPublicAccessBlock":
 		return "closes it to the public"
 	case "s3:PutBucketTagging":
@@ -232,14 +194,8 @@ func reason(action string) string {
 		return "ends uploads that were broken off"
 	case "s3:PutObject":
 		return "writes a release or an executable"
-	case "servicequotas:GetServiceQuota":
-		return "whether the quota has room, at plan"
 	case "sqs:GetQueueAttributes":
 		return "depth and age of a queue, for scaling policies"
-	case "sqs:GetQueueUrl":
-		return "the queue of a name"
-	case "ssm:GetParameters":
-		return "the newest AMI behind a resolve:ssm: name"
 	case "sts:GetCallerIdentity":
 		return "the account's number"
 	}
