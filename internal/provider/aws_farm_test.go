@@ -1,0 +1,364 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/policy"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/dynamodb"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/dynamodb/dynalitetest"
+)
+
+// awsWorld is a world in which everything of AWS is a stand-in: DynamoDB is dynalite, the rest awstest. Instances are records there and
+// run nothing; where they are to serve, the test plays their agents.
+type awsWorld struct {
+	*world
+	aws   *awstest.Server
+	table *dynalitetest.Server
+	block string
+}
+
+func newAWSWorld(t *testing.T) *awsWorld {
+	t.Helper()
+	w := &awsWorld{world: newLoneWorld(t), table: dynalitetest.Start(t), aws: awstest.New(awstest.Options{})}
+	t.Cleanup(w.aws.Close)
+	// What instances would run is uploaded and run by nobody: two small files that look like it.
+	for a, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+		header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1, Ehsize: 64}
+		copy(header.Ident[:], "\x7fELF\x02\x01\x01")
+		var b bytes.Buffer
+		w.must(binary.Write(&b, binary.LittleEndian, header))
+		path := filepath.Join(t.TempDir(), "farmhand-"+a)
+		w.must(os.WriteFile(path, b.Bytes(), 0o755))
+		t.Setenv(executable.Variable(a), path)
+	}
+	w.block = w.provider("eu-west-1", w.credentials("AKIAEXAMPLE"))
+	return w
+}
+
+func (w *awsWorld) credentials(key string) string {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "credentials-"+key)
+	w.must(os.WriteFile(path, []byte("[default]\naws_access_key_id = "+key+"\naws_secret_access_key = a-secret-that-is-nowhere\n"), 0o600))
+	return path
+}
+
+func (w *awsWorld) provider(region, credentials string) string {
+	return fmt.Sprintf(`
+provider "farmhand" {
+  state_dir                = %q
+  region                   = %q
+  shared_credentials_files = [%q]
+  shared_config_files      = [%q]
+  max_retries              = 2
+  store                    = { table = "farmhand", bucket = "my-bucket" }
+  default_tags {
+    tags = { team = "web" }
+  }
+  endpoints {
+    dynamodb    = %q
+    s3          = %[6]q
+    ec2         = %[6]q
+    elbv2       = %[6]q
+    iam         = %[6]q
+    sts         = %[6]q
+    route53     = %[6]q
+    autoscaling = %[6]q
+  }
+}
+`, w.dir, region, credentials, os.DevNull, w.table.URL, w.aws.URL)
+}
+
+// run is world.run, at whose end nothing may be left in AWS either.
+func (w *awsWorld) run(steps ...resource.TestStep) {
+	w.t.Helper()
+	for i := range steps {
+		steps[i].ProtoV6ProviderFactories = providers(testVersion)
+		if !strings.Contains(steps[i].Config, "provider \"farmhand\"") {
+			steps[i].Config = w.block + steps[i].Config
+		}
+	}
+	resource.Test(w.t, resource.TestCase{Steps: steps, CheckDestroy: func(*terraform.State) error { return w.left() }})
+}
+
+// left says what of the farm is still there, nil for nothing.
+func (w *awsWorld) left() error {
+	var left []string
+	for _, i := range w.aws.EC2.Alive() {
+		left = append(left, "instance "+i)
+	}
+	roles, profiles := w.aws.IAM.Names()
+	for _, name := range append(roles, profiles...) {
+		left = append(left, "IAM's "+name)
+	}
+	c := awsec2.NewFromConfig(w.aws.Config())
+	templates, err := c.DescribeLaunchTemplates(context.Background(), &awsec2.DescribeLaunchTemplatesInput{})
+	if err != nil {
+		return err
+	}
+	for _, t := range templates.LaunchTemplates {
+		left = append(left, "launch template "+*t.LaunchTemplateName)
+	}
+	volumes, err := c.DescribeVolumes(context.Background(), &awsec2.DescribeVolumesInput{})
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes.Volumes {
+		left = append(left, "volume "+*v.VolumeId)
+	}
+	if targets := w.aws.ELB.Targets(w.aws.TargetGroup()); len(targets) > 0 {
+		left = append(left, fmt.Sprintf("targets %v", targets))
+	}
+	if _, err := os.Stat(w.dir); !os.IsNotExist(err) {
+		left = append(left, "the state directory")
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("destroy left %s", strings.Join(left, ", "))
+	}
+	return nil
+}
+
+// alive are the instances that pend or run.
+func (w *awsWorld) alive() (all []ec2.Instance) {
+	ids := w.aws.EC2.Alive()
+	for _, i := range w.aws.EC2.Instances() {
+		if slices.Contains(ids, i.ID) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+func (w *awsWorld) instances(n int, instanceType string) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("there are %d instances of type %s", n, instanceType), func() bool {
+		all := w.alive()
+		return len(all) == n && !slices.ContainsFunc(all, func(i ec2.Instance) bool { return i.Type != instanceType })
+	})
+}
+
+const awsFarmHCL = sidecarHCL + `
+resource "farmhand_farm" "shop" {
+  name    = "shop"
+  sidecar = farmhand_sidecar.here.id
+  zone    = "shop.internal"
+  tick    = "200ms"
+  aws = {
+    subnet_ids     = ["` + ec2.SubnetA + `", "` + ec2.SubnetB + `"]
+    ami            = "%s"
+    instance_types = ["%s"]
+    key_name       = "` + ec2.KeyPair + `"
+  }
+}
+
+resource "farmhand_role" "web" {
+  farm     = farmhand_farm.shop.name
+  name     = "web"
+  behavior = "apache"
+  min      = %d
+  max      = 4
+  drain    = "0s"
+  aws      = { target_group_arns = ["%s"] }
+}
+
+resource "farmhand_role" "mysql" {
+  farm     = farmhand_farm.shop.name
+  name     = "mysql"
+  behavior = "mysql"
+  min      = 0
+  max      = 1
+  volume   = { size_gb = 20, on_destroy = "delete" }
+  backup   = { to = "s3://my-backups/databases" }
+
+  wait_until_serving = false
+}
+`
+
+// A farm on EC2 from apply to destroy: what is made for it, what a change shows in the plan, that an instance that is gone is replaced,
+// and that nothing is left.
+func TestAFarmOnEC2(t *testing.T) {
+	w := newAWSWorld(t)
+	farm := func(ami, instanceType string, n int) string {
+		return fmt.Sprintf(awsFarmHCL, ami, instanceType, n, w.aws.TargetGroup())
+	}
+	w.playAgents()
+	var first string
+	w.run(
+		resource.TestStep{Config: farm(ec2.ImageAMD64, "t3.small", 2), ConfigPlanChecks: planned("farmhand_role.web", plancheck.ResourceActionCreate)},
+		resource.TestStep{
+			PreConfig: func() {
+				w.instances(2, "t3.small")
+				zones := map[string]bool{}
+				for _, i := range w.alive() {
+					zones[i.Zone] = true
+					if i.ProfileName != policy.InstanceRole("shop") || i.Key != ec2.KeyPair || i.Image != ec2.ImageAMD64 || i.Metadata.HttpTokens != "required" {
+						t.Errorf("an instance is %+v", i)
+					}
+					if strings.Contains(i.UserData, "a-secret-that-is-nowhere") {
+						t.Error("user data holds a secret")
+					}
+				}
+				if len(zones) != 2 {
+					t.Errorf("two instances are in %v, want one in each zone", zones)
+				}
+				if calls := w.aws.Calls(); calls.Count("CreateFleet") == 0 && calls.Count("RunInstances") == 0 {
+					t.Error("nobody launched anything")
+				}
+				policies := fmt.Sprint(w.aws.IAM.Policies(policy.InstanceRole("shop")))
+				if !strings.Contains(policies, "shop@agents") || !strings.Contains(policies, "arn:aws:s3:::my-backups/databases/shop/*") {
+					t.Errorf("instances may do this: %s; want the farm's partition and its backups", policies)
+				}
+				w.tagged()
+				w.eventually("both are registered with the balancer", func() bool { return len(w.aws.ELB.Targets(w.aws.TargetGroup())) == 2 })
+			},
+			Config: farm(ec2.ImageAMD64, "t3.small", 2), ConfigPlanChecks: nothingPlanned,
+		},
+		resource.TestStep{ // one more
+			Config: farm(ec2.ImageAMD64, "t3.small", 3), ConfigPlanChecks: planned("farmhand_role.web", plancheck.ResourceActionUpdate),
+			Check: func(*terraform.State) error {
+				w.instances(3, "t3.small")
+				first = w.alive()[0].ID
+				w.aws.EC2.Terminate(first) // behind the farm's back
+				w.eventually("one that is gone is replaced", func() bool {
+					all := w.alive()
+					return len(all) == 3 && !slices.ContainsFunc(all, func(i ec2.Instance) bool { return i.ID == first })
+				})
+				return nil
+			},
+		},
+		resource.TestStep{ // another type is a change of the farm in place
+			Config: farm(ec2.ImageAMD64, "t3.medium", 3), ConfigPlanChecks: planned("farmhand_farm.shop", plancheck.ResourceActionUpdate),
+			Check: func(*terraform.State) error {
+				w.instances(3, "t3.medium") // replaced, one after the other
+				return nil
+			},
+		},
+		resource.TestStep{PreConfig: func() { w.tagTable() }, Config: farm(ec2.ImageAMD64, "t3.medium", 3), ConfigPlanChecks: nothingPlanned},
+	)
+	if buckets := w.aws.S3.Buckets(); len(buckets) > 0 {
+		t.Errorf("destroy left buckets %v", buckets)
+	}
+}
+
+// playAgents reports for every instance whose machine is there that it serves, as its agent would.
+func (w *awsWorld) playAgents() {
+	ctx, stop := context.WithCancel(w.t.Context())
+	var done sync.WaitGroup
+	w.t.Cleanup(func() { stop(); done.Wait() })
+	config := w.table.Config(w.t)
+	done.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		var s *dynamodb.Store
+		for ; ctx.Err() == nil; <-tick.C {
+			if s == nil {
+				opened, err := dynamodb.Open(ctx, config, dynamodb.Options{Table: "farmhand", Mode: dynamodb.Existing, Log: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					continue // it is not made yet
+				}
+				s = opened
+				defer s.Close()
+			}
+			instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix("shop"))
+			if err != nil {
+				continue
+			}
+			alive := w.aws.EC2.Alive()
+			for _, i := range instances {
+				if i := i.Value; slices.Contains(alive, i.PlatformID) {
+					_, _ = store.PutJSON(ctx, s, state.ReportKey("shop", i.Name()), state.Report{Instance: i.Name(), Token: i.Token, At: time.Now(),
+						Boot: state.Boot{Step: "done", Done: true}, Checks: []state.Check{{Name: "behavior", OK: true}}})
+				}
+			}
+		}
+	})
+}
+
+// tagTable is remoteWorld's: dynalite drops the tags of CreateTable.
+func (w *awsWorld) tagTable() { (&remoteWorld{world: w.world, table: w.table}).tagTable() }
+
+// tagged: every instance and volume of the farm has its tags.
+func (w *awsWorld) tagged() {
+	w.t.Helper()
+	out, err := awsec2.NewFromConfig(w.aws.Config()).DescribeInstances(w.t.Context(), &awsec2.DescribeInstancesInput{})
+	w.must(err)
+	for _, r := range out.Reservations {
+		for _, i := range r.Instances {
+			tags := map[string]string{}
+			for _, t := range i.Tags {
+				tags[*t.Key] = *t.Value
+			}
+			for key, want := range map[string]string{"team": "web", policy.FarmTag: "shop", "farmhand:role": "web"} {
+				if tags[key] != want {
+					w.t.Errorf("instance %s: tag %s is %q, want %q", *i.InstanceId, key, tags[key], want)
+				}
+			}
+		}
+	}
+}
+
+// What AWS can tell before anything is made is said in the plan, with what to do; and nothing is made.
+func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
+	w := newAWSWorld(t)
+	farm := func(change func(string) string) string {
+		return change(fmt.Sprintf(awsFarmHCL, ec2.ImageAMD64, "t3.small", 1, w.aws.TargetGroup()))
+	}
+	replace := func(old, with string) func(string) string {
+		return func(hcl string) string {
+			if !strings.Contains(hcl, old) {
+				t.Fatalf("%q is not in the configuration", old)
+			}
+			return strings.ReplaceAll(hcl, old, with)
+		}
+	}
+	same := func(hcl string) string { return hcl }
+	w.aws.InvalidKey("AKIAWRONG")
+	bad := func(config string, want *regexp.Regexp) resource.TestStep {
+		return resource.TestStep{Config: config, PlanOnly: true, ExpectError: want}
+	}
+	steps := []resource.TestStep{
+		bad(farm(replace(ec2.SubnetB, ec2.SubnetForeign)), says("aws.subnet_ids", ec2.SubnetForeign)),
+		bad(farm(replace(ec2.ImageAMD64, ec2.ImageForeign)), says("aws.ami", ec2.ImageForeign)),
+		bad(farm(replace(ec2.ImageAMD64, ec2.ImageARM64)), says("arm64", "t3.small")),
+		bad(farm(replace(`"`+ec2.KeyPair+`"`, `"lost-key"`)), says("aws.key_name", "lost-key")),
+		bad(farm(replace("t3.small", "t9.huge")), says("t9.huge")),
+		bad(farm(replace(w.aws.TargetGroup(), "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/lost/0123456789abcdef")), says("target_group_arns", "lost")),
+		bad(w.provider("eu-west-1", w.credentials("AKIAWRONG"))+farm(same), says("credentials")),
+		{PreConfig: func() { w.aws.Deny("ec2:RunInstances") }, Config: farm(same), PlanOnly: true, ExpectError: says("ec2:RunInstances")},
+		{
+			PreConfig: func() {
+				w.aws.Allow("ec2:RunInstances")
+				if all := w.alive(); len(all) > 0 {
+					t.Errorf("plans have launched %v", all)
+				}
+				if roles, _ := w.aws.IAM.Names(); len(roles) > 0 {
+					t.Errorf("plans have made roles %v", roles)
+				}
+			},
+			Config: farm(same), PlanOnly: true, ExpectNonEmptyPlan: true,
+		},
+	}
+	w.run(steps...)
+}
