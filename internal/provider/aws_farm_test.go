@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,12 +18,14 @@ import (
 	"time"
 
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/hashicorp/terraform-plugin-testing/config"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
 	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
 	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/policy"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -203,7 +206,8 @@ func TestAFarmOnEC2(t *testing.T) {
 	farm := func(ami, instanceType string, n int) string {
 		return fmt.Sprintf(awsFarmHCL, ami, instanceType, n, w.aws.TargetGroup())
 	}
-	w.playAgents()
+	w.playAgentsOf("shop")
+	w.aws.ELB.Configure(w.aws.TargetGroup(), func(g *elb.Group) { g.DeregistrationDelay = 500 * time.Millisecond }) // AWS' own default is five minutes
 	var first string
 	w.run(
 		resource.TestStep{Config: farm(ec2.ImageAMD64, "t3.small", 2), ConfigPlanChecks: planned("farmhand_role.web", plancheck.ResourceActionCreate)},
@@ -262,38 +266,61 @@ func TestAFarmOnEC2(t *testing.T) {
 	}
 }
 
-// playAgents reports for every instance whose machine is there that it serves, as its agent would.
-func (w *awsWorld) playAgents() {
-	ctx, stop := context.WithCancel(w.t.Context())
+// playAgentsOf reports for every instance of a farm whose machine is there that it serves, as its agent would, until stop.
+func (w *awsWorld) playAgentsOf(farm string) (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
 	var done sync.WaitGroup
-	w.t.Cleanup(func() { stop(); done.Wait() })
-	config := w.table.Config(w.t)
+	stop = func() { cancel(); done.Wait() }
+	w.t.Cleanup(stop)
+	settings := w.table.Config(w.t)
 	done.Go(func() {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		var s *dynamodb.Store
 		for ; ctx.Err() == nil; <-tick.C {
 			if s == nil {
-				opened, err := dynamodb.Open(ctx, config, dynamodb.Options{Table: "farmhand", Mode: dynamodb.Existing, Log: slog.New(slog.DiscardHandler)})
+				opened, err := dynamodb.Open(ctx, settings, dynamodb.Options{Table: "farmhand", Mode: dynamodb.Existing, Log: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					continue // it is not made yet
 				}
 				s = opened
 				defer s.Close()
 			}
-			instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix("shop"))
+			instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix(farm))
 			if err != nil {
 				continue
 			}
 			alive := w.aws.EC2.Alive()
 			for _, i := range instances {
 				if i := i.Value; slices.Contains(alive, i.PlatformID) {
-					_, _ = store.PutJSON(ctx, s, state.ReportKey("shop", i.Name()), state.Report{Instance: i.Name(), Token: i.Token, At: time.Now(),
-						Boot: state.Boot{Step: "done", Done: true}, Checks: []state.Check{{Name: "behavior", OK: true}}})
+					var database *state.DatabaseReport
+					if i.Role == "mysql" {
+						database = w.databaseReport(ctx, s, farm, i)
+					}
+					_, _ = store.PutJSON(ctx, s, state.ReportKey(farm, i.Name()), state.Report{Instance: i.Name(), Token: i.Token, At: time.Now(),
+						Boot: state.Boot{Step: "done", Done: true}, Checks: []state.Check{{Name: "behavior", OK: true}}, Database: database})
 				}
 			}
 		}
 	})
+	return stop
+}
+
+// databaseReport is that of a server that does what it is ordered.
+func (w *awsWorld) databaseReport(ctx context.Context, s store.Store, farm string, i state.Instance) *state.DatabaseReport {
+	r := &state.DatabaseReport{Flavor: "mariadb", Version: "10.11", Empty: true}
+	d, _, err := store.GetJSON[state.Database](ctx, s, state.DatabaseKey(farm, i.Role))
+	o := d.Orders[i.Name()]
+	if err != nil || o.Token != i.Token {
+		return r
+	}
+	r.Empty, r.Done, r.Term, r.Position, r.Received = false, o.Seq, o.Term, "0-1-5", "0-1-5"
+	if r.Writable = o.Office == state.OfficePrimary; r.Writable {
+		r.SemiSync = 2
+	} else {
+		r.Source, r.Receiving, r.Applying, r.LagKnown, r.Acks = o.Source, true, true, true, true
+	}
+	return r
 }
 
 // tagTable is remoteWorld's: dynalite drops the tags of CreateTable.
@@ -361,4 +388,54 @@ func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
 		},
 	}
 	w.run(steps...)
+}
+
+// The examples are applied as they are, with endpoints and credentials from the environment alone, as $AWS_ENDPOINT_URL points every
+// client.
+func TestExamplesOnEC2(t *testing.T) {
+	w := newAWSWorld(t)
+	w.aws.ELB.Configure(w.aws.TargetGroup(), func(g *elb.Group) { g.DeregistrationDelay = 500 * time.Millisecond })
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": w.aws.URL, "AWS_ENDPOINT_URL_DYNAMODB": w.table.URL, "FARMHAND_STATE_DIR": w.dir,
+		"AWS_SHARED_CREDENTIALS_FILE": w.credentials("AKIAEXAMPLE"), "AWS_CONFIG_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+		"TF_ACC_PROVIDER_NAMESPACE": "farmhand", // as the examples name it
+	} {
+		t.Setenv(name, value)
+	}
+	common := config.Variables{
+		"subnet_ids":         config.SetVariable(config.StringVariable(ec2.SubnetA), config.StringVariable(ec2.SubnetB)),
+		"security_group_ids": config.SetVariable(config.StringVariable(ec2.Group)),
+		"ami":                config.StringVariable(ec2.ImageARM64),
+	}
+	site, err := filepath.Abs("../../examples/lamp/site")
+	w.must(err)
+	with := func(more config.Variables) config.Variables { maps.Copy(more, common); return more }
+	for _, c := range []struct {
+		name, farm string
+		variables  config.Variables
+		serving    int
+	}{
+		{"lamp-ec2", "shop", with(config.Variables{"site": config.StringVariable(site), "target_group_arns": config.SetVariable(config.StringVariable(w.aws.TargetGroup()))}), 6},
+		{"lamp-ec2", "shop", with(config.Variables{"site": config.StringVariable(site), "target_group_arns": config.SetVariable(config.StringVariable(w.aws.TargetGroup())),
+			"database": config.ObjectVariable(map[string]config.Variable{"host": config.StringVariable("db.example.com"), "name": config.StringVariable("app"), "user": config.StringVariable("app")})}), 3},
+		{"queue-workers", "jobs", with(config.Variables{"queue_url": config.StringVariable("https://sqs.eu-west-1.amazonaws.com/123456789012/jobs")}), 0},
+	} {
+		stop := w.playAgentsOf(c.farm)
+		resource.Test(t, resource.TestCase{
+			Steps: []resource.TestStep{
+				{ProtoV6ProviderFactories: providers(testVersion), ConfigDirectory: config.StaticDirectory("../../examples/" + c.name), ConfigVariables: c.variables, Check: func(*terraform.State) error {
+					if n := len(w.alive()); n != c.serving {
+						return fmt.Errorf("%s has %d instances, want %d", c.name, n, c.serving)
+					}
+					w.tagTable()
+					return nil
+				}},
+				{ProtoV6ProviderFactories: providers(testVersion), ConfigDirectory: config.StaticDirectory("../../examples/" + c.name), ConfigVariables: c.variables, ConfigPlanChecks: nothingPlanned},
+			},
+		})
+		stop()
+		for _, id := range w.aws.EC2.Alive() {
+			t.Errorf("%s left instance %s", c.name, id)
+		}
+	}
 }

@@ -40,7 +40,9 @@ var metrics = map[string]string{
 // Sidecars ask for metrics as soon as these are declared: nobody, as far as AWS is concerned. The tests run side by
 // side, so that none can set it for itself.
 func init() {
-	os.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	if os.Getenv("AWS_ENDPOINT_URL") == "" { // a sidecar that runs from this executable may be given one
+		os.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	}
 	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 }
 
