@@ -214,7 +214,11 @@ func TestPortsFollowTheTopology(t *testing.T) {
 	// It is killed, and the farm changes meanwhile.
 	must(k.service.Signal(9))
 	w.Term, w.Primary = 4, three
-	eventually(t, "the change", func() (bool, string) { next := w; err := k.Apply(t.Context(), &next); return err == nil, fmt.Sprint(err) })
+	eventually(t, "the change", func() (bool, string) {
+		next := w
+		err := k.Apply(t.Context(), &next)
+		return err == nil, fmt.Sprint(err)
+	})
 	eventually(t, "one that was begun again", leadsTo(w.Port, "three"))
 	must(k.Check())
 
