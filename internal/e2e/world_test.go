@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,7 @@ import (
 const patience = 3 * time.Minute
 
 // subnets are the tests' own, a farm's each; 10.201 is away from the engines' defaults and from the demo's.
-var subnets = []string{"10.201.7.0/27", "10.201.7.32/27", "10.201.7.64/27", "10.201.7.96/27", "10.201.7.128/27", "10.201.7.160/27", "10.201.7.192/27"}
+var subnets = []string{"10.201.7.0/27", "10.201.7.32/27", "10.201.7.64/27", "10.201.7.96/27", "10.201.7.128/27", "10.201.7.160/27", "10.201.7.192/27", "10.201.7.224/27"}
 
 // world is what all tests of a run share: the binaries, the CLI and the engine.
 type world struct {
@@ -78,7 +79,8 @@ func stateDir(t *testing.T) string {
 	t.Cleanup(func() {
 		if t.Failed() {
 			if log, err := os.ReadFile(daemon.LogPath(dir)); err == nil {
-				t.Logf("the sidecar's last lines:\n%s", lastLines(string(log), 40))
+				lines := slices.DeleteFunc(strings.Split(string(log), "\n"), func(line string) bool { return strings.HasPrefix(line, "SDK ") })
+				t.Logf("the sidecar's last lines:\n%s", lastLines(strings.Join(lines, "\n"), 40))
 			}
 		}
 		if err := daemon.Stop(context.Background(), dir); err != nil {

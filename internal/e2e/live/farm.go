@@ -27,6 +27,7 @@ type Farm struct {
 	Bin      string // folder of the two binaries
 	CLI      string // path of terraform or tofu
 	Log      io.Writer
+	Env      []string // of Terraform and the provider, besides this process's
 }
 
 // ErrTerraform is wrapped by the error of every Terraform command that failed; the error holds its output.
@@ -116,7 +117,7 @@ func (f *Farm) Terraform(ctx context.Context, args ...string) (string, error) {
 	// Interrupted as a person does it: a killed one would leave its state locked and its provider behind.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Dir = f.Dir
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(append(os.Environ(), f.Env...),
 		"TF_CLI_CONFIG_FILE="+rc, "FARMHAND_STATE_DIR="+f.StateDir, "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1")
 	var out bytes.Buffer
 	cmd.Stdout = &out

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -50,6 +51,12 @@ type failure struct{ code, message string }
 // Start starts it, and ends it with the test. Where there is no node or npm the test is skipped, except in CI.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	return StartAt(t, "")
+}
+
+// StartAt is Start, listening at a host's address that others than this machine reach; "" for 127.0.0.1.
+func StartAt(t testing.TB, host string) *Server {
+	t.Helper()
 	s := &Server{Plain: startDynalite(t), calls: map[string][]string{}, fails: map[string][]failure{}, done: map[string]string{}}
 	target, err := url.Parse(s.Plain)
 	if err != nil {
@@ -66,7 +73,16 @@ func Start(t testing.TB) *Server {
 			}
 		},
 	}
-	front := httptest.NewServer(s)
+	front := httptest.NewUnstartedServer(s)
+	if host != "" {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = front.Listener.Close() // never used
+		front.Listener = l
+	}
+	front.Start()
 	s.URL = front.URL
 	t.Cleanup(func() { front.Close(); transport.CloseIdleConnections() })
 	return s

@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
+	"github.com/farmhand/terraform-provider-farmhand/internal/e2e/live"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/dynamodb/dynalitetest"
+)
+
+const ec2HCL = `
+terraform {
+  required_providers {
+    farmhand = { source = "farmhand/farmhand" }
+  }
+}
+
+provider "farmhand" {
+  region                   = "eu-west-1"
+  shared_credentials_files = [%[1]q]
+  store                    = { table = "farmhand", bucket = "my-bucket" }
+  endpoints {
+    dynamodb = %[2]q
+    s3       = %[3]q
+    ec2      = %[3]q
+    elbv2    = %[3]q
+    iam      = %[3]q
+    sts      = %[3]q
+  }
+}
+
+resource "farmhand_sidecar" "here" {
+  local = {}
+}
+
+resource "farmhand_farm" "f" {
+  name    = %[4]q
+  sidecar = farmhand_sidecar.here.id
+  zone    = "%[4]s.internal"
+  tick    = "1s"
+  aws = {
+    subnet_ids     = ["` + ec2.SubnetA + `", "` + ec2.SubnetB + `"]
+    ami            = "` + ec2.ImageAMD64 + `"
+    instance_types = ["t3.small"]
+  }
+}
+
+resource "farmhand_application" "site" {
+  name   = "%[4]s-site"
+  source = %[5]q
+}
+
+resource "farmhand_role" "web" {
+  farm        = farmhand_farm.f.name
+  name        = "web"
+  behavior    = "apache"
+  min         = %[6]d
+  max         = %[6]d
+  application = farmhand_application.site.id
+  drain       = "1s"
+  aws         = { target_group_arns = [%[7]q] }
+}
+`
+
+// TestEC2: the whole way of a farm on EC2, of which EC2 itself alone is a stand-in and its instances are containers. User data fetches
+// the agent with the instance profile's credentials from the metadata service, the agent logs in to the store with them, pages are
+// served through targets that the balancer finds healthy by asking them, a container that is killed is an instance that crashed and is
+// replaced, and a destroy leaves nothing.
+func TestEC2(t *testing.T) {
+	w := enter(t)
+	name := fmt.Sprintf("e2eec2-%d", os.Getpid()%10000)
+	const image = spec.DefaultImage + "-cloud"
+	must(t, w.engine.WithPython(t.Context(), spec.DefaultImage, image))
+	instances, err := live.NewInstances(t.Context(), w.engine, name, subnets[7], image)
+	must(t, err)
+	aws := awstest.New(awstest.Options{Listen: instances.Gateway() + ":0", Backing: instances})
+	t.Cleanup(aws.Close)
+	aws.ELB.Probe(true)
+	aws.ELB.Configure(aws.TargetGroup(), func(g *elb.Group) { g.DeregistrationDelay = time.Second })
+	metadata, stop, err := instances.Serve(aws.Metadata(instances.Who))
+	must(t, err)
+	t.Cleanup(stop)
+	instances.Endpoint = metadata
+	table := dynalitetest.StartAt(t, instances.Gateway())
+
+	credentials := filepath.Join(t.TempDir(), "credentials")
+	must(t, os.WriteFile(credentials, []byte("[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = a-secret\n"), 0o600))
+	site := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(site, "index.php"), []byte(`<?php header("X-Served-By: " . getenv("FARMHAND_INSTANCE")); echo "served by " . getenv("FARMHAND_INSTANCE") . "\n";`), 0o644))
+
+	f := w.farm(t, "unused", "", stateDir(t))
+	f.Name, f.Platform = "", ""
+	f.Env = []string{"AWS_CONFIG_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
+	use := func(servers int) {
+		t.Helper()
+		must(t, f.UseHCL(fmt.Sprintf(ec2HCL, credentials, table.URL, aws.URL, name, site, servers, aws.TargetGroup())))
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			logs, _ := w.engine.Logs(context.Background(), name, 40)
+			for machine, log := range logs {
+				t.Logf("last of %s:\n%s", machine, log)
+			}
+		}
+	})
+	use(1)
+	began := time.Now()
+	_, err = f.Apply(t.Context())
+	must(t, err)
+	t.Logf("from nothing to the first server that serves: %s", time.Since(began).Round(100*time.Millisecond))
+
+	// served are the instances that answer through the target group, by name.
+	served := func(ctx context.Context) (names []string) {
+		for _, target := range aws.ELB.Targets(aws.TargetGroup()) {
+			for _, i := range aws.EC2.Instances() {
+				if i.ID != target {
+					continue
+				}
+				if page, err := live.Get(ctx, "http://"+i.Address+"/"); err == nil && page.Status == http.StatusOK {
+					names = append(names, page.Server)
+				}
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	serves := func(want ...string) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("pages from %v through the balancer", want), func(ctx context.Context) (bool, string) {
+			got := served(ctx)
+			return slices.Equal(got, want), fmt.Sprintf("%v by targets %v of instances %v", got, aws.ELB.Targets(aws.TargetGroup()), aws.EC2.Alive())
+		})
+	}
+	serves("web-1")
+	changes, out, err := f.Plan(t.Context())
+	must(t, err)
+	if changes {
+		t.Errorf("the plan after the apply is not empty:\n%s", out)
+	}
+
+	use(3)
+	_, err = f.Apply(t.Context())
+	must(t, err)
+	serves("web-1", "web-2", "web-3")
+
+	victim := aws.EC2.Alive()[0]
+	killed := time.Now()
+	must(t, w.engine.Kill(t.Context(), instances.Container(victim)))
+	eventually(t, "another instance in its place", func(ctx context.Context) (bool, string) {
+		alive := aws.EC2.Alive()
+		return len(alive) == 3 && !slices.Contains(alive, victim), strings.Join(alive, ", ")
+	})
+	t.Logf("replaced %s after the kill", time.Since(killed).Round(100*time.Millisecond))
+	serves("web-1", "web-2", "web-3")
+	t.Logf("all serve again %s after the kill", time.Since(killed).Round(100*time.Millisecond))
+
+	use(2)
+	_, err = f.Apply(t.Context())
+	must(t, err)
+	serves("web-2", "web-3") // the newest leaves, which is the one that was replaced
+
+	_, err = f.Destroy(t.Context())
+	must(t, err)
+	if alive := aws.EC2.Alive(); len(alive) > 0 {
+		t.Errorf("destroy left instances %v", alive)
+	}
+	if roles, profiles := aws.IAM.Names(); len(roles)+len(profiles) > 0 {
+		t.Errorf("destroy left %v and %v in IAM", roles, profiles)
+	}
+	if targets := aws.ELB.Targets(aws.TargetGroup()); len(targets) > 0 {
+		t.Errorf("destroy left targets %v", targets)
+	}
+	left, err := w.engine.Leftovers(t.Context(), name)
+	must(t, err)
+	left = slices.DeleteFunc(left, func(what string) bool { return strings.HasPrefix(what, "network ") }) // the test's own
+	if len(left) > 0 {
+		t.Errorf("destroy left %v", left)
+	}
+}
