@@ -10,9 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup/targets"
 	"github.com/farmhand/terraform-provider-farmhand/internal/controller"
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
 	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dns/publishers"
+	metrics "github.com/farmhand/terraform-provider-farmhand/internal/metric/source/aws"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -109,6 +113,12 @@ func run(ctx context.Context, dir string, at place, version string, log *slog.Lo
 		c, err := controller.New(controller.Options{
 			Store: s, Blobs: blobs, Holder: id, AgentBinary: agent, Log: log,
 			OpenPlatform: openPlatform(platforms.Deps{AgentBinary: agent, Log: log}),
+			OpenBackups:  (&targets.Targets{AWS: cloudConfig}).Open,
+			Cloud:        &metrics.Clients{Load: cloudConfigIn},
+			OpenPublisher: func(ctx context.Context, t publishers.Target, d publishers.Deps) (dns.Publisher, error) {
+				d.AWS = cloudConfig
+				return publishers.Open(ctx, t, d)
+			},
 		})
 		if err != nil {
 			_ = s.Close()

@@ -22,17 +22,21 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/dbproxy"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/load"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/measure"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/process"
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/resolver"
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup/targets"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/gateway"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store/stores"
 )
 
 const (
@@ -170,6 +174,7 @@ type agent struct {
 	database atomic.Pointer[behavior.DatabaseReporter] // nil: no database's instance
 
 	proxy   *dbproxy.Keeper              // to a database role that the instance's application uses
+	places  targets.Targets              // of backups, where the instance reaches them itself
 	backups atomic.Pointer[keepsBackups] // nil: no database's instance, or it does not serve yet
 
 	wake    chan struct{} // a report is due at once
@@ -183,6 +188,9 @@ func newAgent(o Options, boot platform.Bootstrap, farm Farm) *agent {
 	a := &agent{Options: o, boot: boot, farm: farm, lines: process.NewLines(bootLines)}
 	a.out = io.MultiWriter(&oneAtATime{w: o.Output}, a.lines)
 	a.table = process.NewTable(a.out)
+	if o.Store != "" {
+		a.places.AWS = func(ctx context.Context) (aws.Config, error) { return stores.AWSConfig(ctx, o.Store) }
+	}
 	a.proxy = &dbproxy.Keeper{Run: a.table, Root: o.Root, Out: a.out}
 	a.wake, a.rehook, a.reached = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	sources, err := load.Here(inContainer())

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
-	"github.com/farmhand/terraform-provider-farmhand/internal/backup/targets"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
@@ -124,7 +123,7 @@ func (a *agent) openBackups(ctx context.Context, to string) (backup.Target, erro
 	if g, ok := a.farm.(interface{ Backups() backup.Target }); ok {
 		return g.Backups(), nil
 	}
-	return new(targets.Targets).Open(ctx, to)
+	return a.places.Open(ctx, to)
 }
 
 // open is the role's catalog and key, read anew each time: a key may change.

@@ -87,6 +87,16 @@ func openSQLite(ctx context.Context, a Address, o Options) (store.Store, store.B
 	return s, blobs, nil
 }
 
+// AWSConfig is the AWS configuration that the store at an address is reached with, for what else lies beside it: region and endpoints
+// of the address, credentials of the machine.
+func AWSConfig(ctx context.Context, address string) (aws.Config, error) {
+	a, err := Parse(address)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	return a.config(ctx, nil)
+}
+
 // config is the AWS configuration for the address: its region and endpoints, whoever's credentials.
 func (a Address) config(ctx context.Context, load func(context.Context) (aws.Config, error)) (aws.Config, error) {
 	if load == nil {

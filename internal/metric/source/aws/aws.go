@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/awsconfig"
 	"github.com/farmhand/terraform-provider-farmhand/internal/metric/source"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -31,6 +31,9 @@ const mostQueries = 500
 
 // Clients are those of one sidecar; settings are read when first needed. The zero value is ready. Safe for concurrent use.
 type Clients struct {
+	// Load gives the settings for a region, "" for the one that they say themselves. nil: the SDK's own chain.
+	Load func(ctx context.Context, region string) (aws.Config, error)
+
 	mu      sync.Mutex
 	configs map[string]aws.Config
 }
@@ -44,18 +47,20 @@ func (c *Clients) config(ctx context.Context, region string) (aws.Config, error)
 	if cfg, ok := c.configs[region]; ok {
 		return cfg, nil
 	}
-	// What its clients would log comes back as an error too.
-	opts := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
-	if region != "" {
-		opts = append(opts, config.WithRegion(region))
+	load := c.Load
+	if load == nil {
+		load = func(ctx context.Context, region string) (aws.Config, error) {
+			return awsconfig.Load(ctx, awsconfig.Config{Region: region})
+		}
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, opts...)
+	cfg, err := load(ctx, region)
 	if err != nil {
 		return cfg, fmt.Errorf("reading AWS' settings: %w", err)
 	}
 	if cfg.Region == "" {
 		return cfg, errors.New("AWS' settings name no region: set the metric's region, or AWS_REGION where the sidecar is started")
 	}
+	cfg.Logger = logging.Nop{} // what its clients would log comes back as an error too
 	if c.configs == nil {
 		c.configs = map[string]aws.Config{}
 	}
