@@ -361,6 +361,7 @@ func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
 		}
 	}
 	same := func(hcl string) string { return hcl }
+	t.Setenv(executable.Variable("arm64"), "") // there is one for amd64 only
 	w.aws.InvalidKey("AKIAWRONG")
 	bad := func(config string, want *regexp.Regexp) resource.TestStep {
 		return resource.TestStep{Config: config, PlanOnly: true, ExpectError: want}
@@ -372,6 +373,7 @@ func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
 		bad(farm(replace(`"`+ec2.KeyPair+`"`, `"lost-key"`)), says("aws.key_name", "lost-key")),
 		bad(farm(replace("t3.small", "t9.huge")), says("t9.huge")),
 		bad(farm(replace(w.aws.TargetGroup(), "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/lost/0123456789abcdef")), says("target_group_arns", "lost")),
+		bad(farm(replace("{ target_group_arns", `{ instance_types = ["t4g.small"], target_group_arns`)), says("instance type t4g.small", "Linux executable for arm64")),
 		bad(w.provider("eu-west-1", w.credentials("AKIAWRONG"))+farm(same), says("credentials")),
 		{PreConfig: func() { w.aws.Deny("ec2:RunInstances") }, Config: farm(same), PlanOnly: true, ExpectError: says("ec2:RunInstances")},
 		{

@@ -90,7 +90,11 @@ func (b *backend) awsProblems(ctx context.Context, f spec.Farm, role *spec.Role)
 		return []spec.Problem{{Attribute: "aws", Summary: err.Error()}}
 	}
 	if role != nil {
-		return awsplatform.PreflightRole(ctx, cfg, f, *role)
+		var problems []spec.Problem
+		if role.AWS != nil {
+			problems = b.executableProblems(role.AWS.InstanceTypes)
+		}
+		return append(problems, awsplatform.PreflightRole(ctx, cfg, f, *role)...)
 	}
 	problems := b.executableProblems(f.AWS.InstanceTypes)
 	return append(problems, awsplatform.Preflight(ctx, cfg, f)...)
