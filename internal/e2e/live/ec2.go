@@ -85,7 +85,10 @@ func (b *Instances) Bind(s *ec2.Service) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-events.Err:
+			case err := <-events.Err:
+				if ctx.Err() == nil {
+					fmt.Println("instances: no crash is seen any more:", err)
+				}
 				return
 			case e := <-events.Messages:
 				b.mu.Lock()
