@@ -121,12 +121,13 @@ func (k *Keeper) Apply(ctx context.Context, w *Want) error {
 		if err := k.proxy.write(ctx, *w); err != nil {
 			return err
 		}
-		before := *k.want
-		k.want = w
-		if k.service.Alive() != nil {
-			return nil // it is being begun again, with this
+		if k.service.Alive() == nil { // else it is being begun again, with this
+			if err := k.proxy.change(ctx, k.service, *k.want, *w); err != nil {
+				return err // and the caller tries again
+			}
 		}
-		return k.proxy.change(ctx, k.service, before, *w)
+		k.want = w
+		return nil
 	}
 	next, err := k.open(ctx, w.Mode)
 	if err != nil {
