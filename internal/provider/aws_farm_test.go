@@ -41,6 +41,8 @@ type awsWorld struct {
 	aws   *awstest.Server
 	table *dynalitetest.Server
 	block string
+	// volume is the id of the database's, once seen.
+	volume string
 }
 
 func newAWSWorld(t *testing.T) *awsWorld {
@@ -190,12 +192,10 @@ resource "farmhand_role" "mysql" {
   farm     = farmhand_farm.shop.name
   name     = "mysql"
   behavior = "mysql"
-  min      = 0
+  min      = 1
   max      = 1
   volume   = { size_gb = 20, on_destroy = "delete" }
   backup   = { to = "s3://my-backups/databases" }
-
-  wait_until_serving = false
 }
 `
 
@@ -213,7 +213,7 @@ func TestAFarmOnEC2(t *testing.T) {
 		resource.TestStep{Config: farm(ec2.ImageAMD64, "t3.small", 2), ConfigPlanChecks: planned("farmhand_role.web", plancheck.ResourceActionCreate)},
 		resource.TestStep{
 			PreConfig: func() {
-				w.instances(2, "t3.small")
+				w.instances(3, "t3.small") // two of web, and the database
 				zones := map[string]bool{}
 				for _, i := range w.alive() {
 					zones[i.Zone] = true
@@ -235,6 +235,7 @@ func TestAFarmOnEC2(t *testing.T) {
 					t.Errorf("instances may do this: %s; want the farm's partition and its backups", policies)
 				}
 				w.tagged()
+				w.hasVolume()
 				w.eventually("both are registered with the balancer", func() bool { return len(w.aws.ELB.Targets(w.aws.TargetGroup())) == 2 })
 			},
 			Config: farm(ec2.ImageAMD64, "t3.small", 2), ConfigPlanChecks: nothingPlanned,
@@ -242,12 +243,12 @@ func TestAFarmOnEC2(t *testing.T) {
 		resource.TestStep{ // one more
 			Config: farm(ec2.ImageAMD64, "t3.small", 3), ConfigPlanChecks: planned("farmhand_role.web", plancheck.ResourceActionUpdate),
 			Check: func(*terraform.State) error {
-				w.instances(3, "t3.small")
-				first = w.alive()[0].ID
+				w.instances(4, "t3.small")
+				first = w.aws.ELB.Targets(w.aws.TargetGroup())[0]
 				w.aws.EC2.Terminate(first) // behind the farm's back
 				w.eventually("one that is gone is replaced", func() bool {
 					all := w.alive()
-					return len(all) == 3 && !slices.ContainsFunc(all, func(i ec2.Instance) bool { return i.ID == first })
+					return len(all) == 4 && !slices.ContainsFunc(all, func(i ec2.Instance) bool { return i.ID == first })
 				})
 				return nil
 			},
@@ -255,7 +256,8 @@ func TestAFarmOnEC2(t *testing.T) {
 		resource.TestStep{ // another type is a change of the farm in place
 			Config: farm(ec2.ImageAMD64, "t3.medium", 3), ConfigPlanChecks: planned("farmhand_farm.shop", plancheck.ResourceActionUpdate),
 			Check: func(*terraform.State) error {
-				w.instances(3, "t3.medium") // replaced, one after the other
+				w.instances(4, "t3.medium") // replaced, one after the other
+				w.hasVolume()               // the same, on the index's next instance
 				return nil
 			},
 		},
@@ -326,7 +328,7 @@ func (w *awsWorld) databaseReport(ctx context.Context, s store.Store, farm strin
 // tagTable is remoteWorld's: dynalite drops the tags of CreateTable.
 func (w *awsWorld) tagTable() { (&remoteWorld{world: w.world, table: w.table}).tagTable() }
 
-// tagged: every instance and volume of the farm has its tags.
+// tagged: every instance of the farm has its tags.
 func (w *awsWorld) tagged() {
 	w.t.Helper()
 	out, err := awsec2.NewFromConfig(w.aws.Config()).DescribeInstances(w.t.Context(), &awsec2.DescribeInstancesInput{})
@@ -337,13 +339,43 @@ func (w *awsWorld) tagged() {
 			for _, t := range i.Tags {
 				tags[*t.Key] = *t.Value
 			}
-			for key, want := range map[string]string{"team": "web", policy.FarmTag: "shop", "farmhand:role": "web"} {
-				if tags[key] != want {
-					w.t.Errorf("instance %s: tag %s is %q, want %q", *i.InstanceId, key, tags[key], want)
+			for key, want := range map[string]string{"team": "web", policy.FarmTag: "shop", "farmhand:role": "web mysql"} {
+				if tags[key] == "" || !strings.Contains(want, tags[key]) {
+					w.t.Errorf("instance %s: tag %s is %q, want it of %q", *i.InstanceId, key, tags[key], want)
 				}
 			}
 		}
 	}
+}
+
+// hasVolume: the database's index has one data volume, of the size that is declared, encrypted, on its instance.
+func (w *awsWorld) hasVolume() {
+	w.t.Helper()
+	c := awsec2.NewFromConfig(w.aws.Config())
+	w.eventually("the database's volume is attached to its instance", func() bool {
+		out, err := c.DescribeVolumes(w.t.Context(), &awsec2.DescribeVolumesInput{})
+		w.must(err)
+		n, attached := 0, ""
+		for _, v := range out.Volumes {
+			if *v.Size != 20 {
+				continue // a root disk
+			}
+			n++
+			if !*v.Encrypted {
+				w.t.Errorf("volume %s is not encrypted", *v.VolumeId)
+			}
+			for _, a := range v.Attachments {
+				attached = *a.InstanceId
+			}
+			if w.volume == "" {
+				w.volume = *v.VolumeId
+			}
+			if *v.VolumeId != w.volume {
+				w.t.Fatalf("the database's volume was %s and is %s", w.volume, *v.VolumeId)
+			}
+		}
+		return n == 1 && slices.ContainsFunc(w.alive(), func(i ec2.Instance) bool { return i.ID == attached })
+	})
 }
 
 // What AWS can tell before anything is made is said in the plan, with what to do; and nothing is made.

@@ -36,7 +36,7 @@ func roleMySQLProxySchema() schema.SingleNestedAttribute {
 		Attributes: map[string]schema.Attribute{
 			"mode": schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.OneOf(spec.ProxyModes...)},
 				MarkdownDescription: "`split` (default): one port; plain reads outside transactions go to replicas, and see what was written through the same proxy; everything else goes to the primary, " +
-					"and waits for up to 10 s while there is none. `ports`: HAProxy with one port for writes and one for reads (`DB_READ_HOST`, `DB_READ_PORT`); sessions at a former primary are ended."},
+					"and waits for up to 10 s while there is none. `ports`: HAProxy with one port for writes and one for reads (`DB_READ_HOST`, `DB_READ_PORT`); sessions at a former primary are ended. It reads from 32 replicas at most."},
 			"role":      schema.StringAttribute{Optional: true, MarkdownDescription: "Id of the `mysql` role, where `uses` names several."},
 			"port":      port(fmt.Sprintf("Default: `%d`.", spec.DefaultProxyPort)),
 			"read_port": port(fmt.Sprintf("Of reads, with `ports`. Default: `%d`.", spec.DefaultProxyReadPort)),

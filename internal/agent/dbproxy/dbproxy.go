@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -106,7 +105,8 @@ type Keeper struct {
 	ended   chan struct{}      // of it
 }
 
-// Apply makes the proxy what w says, nil for none, and returns when it serves. An error leaves what ran before, as far as it runs.
+// Apply makes the proxy what w says, nil for none, and returns when it serves. After an error it is tried again by calling Apply again;
+// one that is refused before it starts leaves what ran before.
 func (k *Keeper) Apply(ctx context.Context, w *Want) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -133,10 +133,10 @@ func (k *Keeper) Apply(ctx context.Context, w *Want) error {
 	if err != nil {
 		return err
 	}
-	k.end(ctx)
 	if err := next.write(ctx, *w); err != nil {
 		return err
 	}
+	k.end(ctx)
 	k.proxy, k.service = next, &behavior.Service{}
 	if err := k.start(ctx, *w); err != nil {
 		_ = k.service.Stop(context.WithoutCancel(ctx), int(termSignal))
@@ -173,10 +173,13 @@ func (k *Keeper) start(ctx context.Context, w Want) error {
 // persist begins a process again that ended by itself.
 func (k *Keeper) persist(ctx context.Context, service *behavior.Service, ended chan<- struct{}) {
 	defer close(ended)
-	wait := againAfter
+	wait, began := againAfter, time.Now()
 	for {
 		if !service.Wait(ctx) {
 			return
+		}
+		if time.Since(began) > longestAgain { // not one that ends as soon as it is begun
+			wait = againAfter
 		}
 		k.say("the proxy to the database ended (%v); it is begun again", service.Alive())
 		select {
@@ -190,14 +193,12 @@ func (k *Keeper) persist(ctx context.Context, service *behavior.Service, ended c
 			k.mu.Unlock()
 			return
 		}
-		began := time.Now()
+		began = time.Now()
 		err := k.start(ctx, *k.want)
 		k.mu.Unlock()
 		if err != nil {
 			k.say("beginning the proxy to the database again: %v", err)
 			_ = service.Stop(ctx, int(termSignal))
-		} else if time.Since(began) < startTime {
-			wait = againAfter
 		}
 	}
 }
@@ -255,5 +256,3 @@ func listens(ctx context.Context, port int) error {
 	}
 	return c.Close()
 }
-
-func under(root, path string) string { return filepath.Join(root, path) }

@@ -37,11 +37,11 @@ func newPorts(ctx context.Context, run behavior.Commander, root string) (proxy, 
 	if err := packages.Ensure(ctx, run, root, "haproxy"); err != nil {
 		return nil, err
 	}
-	p := &ports{socket: under(root, "run/farmhand/mysql-haproxy.sock")}
+	p := &ports{socket: filepath.Join(root, "run/farmhand/mysql-haproxy.sock")}
 	if err := os.MkdirAll(filepath.Dir(p.socket), 0o755); err != nil {
 		return nil, fmt.Errorf("making a place for haproxy's socket: %w", err)
 	}
-	p.config = configfile.File{Path: under(root, "etc/farmhand/mysql-haproxy.cfg"), Mode: 0o600, Test: func(ctx context.Context, path string) error {
+	p.config = configfile.File{Path: filepath.Join(root, "etc/farmhand/mysql-haproxy.cfg"), Mode: 0o600, Test: func(ctx context.Context, path string) error {
 		return run.Run(ctx, "haproxy", "-c", "-f", path)
 	}}
 	return p, nil

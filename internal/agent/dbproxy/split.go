@@ -30,9 +30,9 @@ func newSplit(root string) (proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the proxy's executable: %w", err)
 	}
-	s := &split{executable: executable, status: under(root, "run/farmhand/mysql-proxy.sock")}
+	s := &split{executable: executable, status: filepath.Join(root, "run/farmhand/mysql-proxy.sock")}
 	// The password is in it.
-	s.config = configfile.File{Path: under(root, "etc/farmhand/mysql-proxy.json"), Mode: 0o600}
+	s.config = configfile.File{Path: filepath.Join(root, "etc/farmhand/mysql-proxy.json"), Mode: 0o600}
 	if err := os.MkdirAll(filepath.Dir(s.status), 0o755); err != nil {
 		return nil, fmt.Errorf("making a place for the proxy's socket: %w", err)
 	}
