@@ -12,7 +12,7 @@ import (
 
 // TestProcessOne is the agent as a container's first process: with orphans, and with a script that fails.
 func TestProcessOne(t *testing.T) {
-	f := newFarm(t, "10.201.4")
+	f := newFarm(t)
 	f.declare(spec.Role{Name: "worker", Behavior: "base", BootScript: `
 for i in 1 2 3 4 5; do (setsid sleep 0.$i &); done
 (setsid sleep 1000 &)
@@ -45,7 +45,7 @@ sleep 1`})
 // TestPackagesAreInstalledWhereTheImageLacksThem has no memcached in its image.
 func TestPackagesAreInstalledWhereTheImageLacksThem(t *testing.T) {
 	const image = "farmhand-agenttest-without-memcached"
-	f := newFarm(t, "10.201.4")
+	f := newFarm(t)
 	if out, err := exec.Command("docker", "run", "--rm", testImage, "timeout", "30", "apt-get", "update").CombinedOutput(); err != nil {
 		t.Skipf("no Debian mirror can be reached from a container: %v: %.300s", err, out)
 	}

@@ -19,8 +19,10 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/moby/moby/client"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviors"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dockertest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/docker"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
@@ -55,18 +57,18 @@ type farm struct {
 	stopGate func()
 }
 
-// newFarm makes one in the given /24 and removes it afterwards. It skips where there is no engine or no image.
-func newFarm(t *testing.T, subnet string) *farm {
+// newFarm makes one in a /24 of its own and removes it afterwards. It skips where there is no engine or no image.
+func newFarm(t *testing.T) *farm {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("real servers are not started with -short")
 	}
 	f := &farm{T: t, name: fmt.Sprintf("agenttest%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:4])),
-		zone: "shop.internal", subnet: subnet, roles: map[string]spec.Role{}, machines: map[string]platform.Machine{}}
+		zone: "shop.internal", subnet: freeSubnet(t), roles: map[string]spec.Role{}, machines: map[string]platform.Machine{}}
 	f.topology = state.Topology{Farm: f.name, Zone: f.zone, Roles: map[string]state.RoleTopology{}}
 	var err error
 	f.docker, err = docker.New(docker.Options{
-		Farm:        spec.Farm{Name: f.name, Zone: f.zone, Docker: &spec.Docker{Subnet: subnet + ".0/24", Image: testImage}},
+		Farm:        spec.Farm{Name: f.name, Zone: f.zone, Docker: &spec.Docker{Subnet: f.subnet + ".0/24", Image: testImage}},
 		AgentBinary: agentBinary(t), Log: slog.New(slog.DiscardHandler),
 	})
 	f.must(err)
@@ -87,6 +89,21 @@ func newFarm(t *testing.T, subnet string) *farm {
 	f.serveNames()
 	f.publish()
 	return f
+}
+
+// freeSubnet is the first three numbers of a /24 that no network of the default engine has.
+func freeSubnet(t *testing.T) string {
+	t.Helper()
+	c, err := client.New(client.FromEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	subnet, err := dockertest.FreeSubnet(t.Context(), c, "10.203.0.0/16", 24)
+	if err != nil {
+		return "10.203.0" // another engine, or none: the platform finds it, or says so
+	}
+	return strings.TrimSuffix(subnet.Addr().String(), ".0")
 }
 
 func (f *farm) must(err error) {

@@ -36,7 +36,7 @@ echo json_encode(['by' => getenv('FARMHAND_INSTANCE'), 'odd' => getenv('ODD'), '
 const oddValue = `a "quoted" $${x} \back\slash ${HOME} $(id) 'single' # %{x} <b>é`
 
 func lamp(t *testing.T) (*farm, *spec.Application) {
-	f := newFarm(t, "10.201.4")
+	f := newFarm(t)
 	use := func(roles ...string) (ids []string) {
 		for _, r := range roles {
 			ids = append(ids, f.name+"/"+r)

@@ -77,7 +77,7 @@ func metricOf(kind string, change func(*spec.Metric)) spec.Metric {
 
 // TestMetrics measures real servers under load that is known.
 func TestMetrics(t *testing.T) {
-	f := newFarm(t, "10.201.9")
+	f := newFarm(t)
 	check := spec.HealthCheck{Interval: spec.Duration(time.Second), Timeout: spec.Duration(2 * time.Second), UnhealthyAfter: 30}
 	f.declare(spec.Role{Name: "mysql", Behavior: "mysql", HealthCheck: check})
 	f.declare(spec.Role{Name: "web", Behavior: "apache", HealthCheck: check, Settings: map[string]string{"max_workers": "4"}})

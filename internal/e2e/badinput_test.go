@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -43,29 +44,31 @@ func TestBadInput(t *testing.T) {
 	w := enter(t)
 	t.Parallel()
 	dir := stateDir(t)
+	taken := w.subnet(t)
+	half := strings.Replace(taken, "/27", "/28", 1)
 	cases := []struct {
 		name, farm, subnet, role string
 		atPlan                   bool
 		want                     []string // of the message, wherever its lines are broken
 	}{
 		{
-			name: "a boot script that exits 3", farm: "bad-boot", subnet: subnets[2],
+			name: "a boot script that exits 3", farm: "bad-boot", subnet: w.subnet(t),
 			role: "boot_script = <<-EOT\n    echo counting the hens\n    echo the fox was here >&2\n    exit 3\n  EOT\n  timeouts = { create = \"20s\" }",
 			want: []string{"job-1", "boot script", "exited 3", "counting the hens", "the fox was here"},
 		},
 		{
-			name: "an image that does not exist", farm: "bad-image", subnet: subnets[2],
+			name: "an image that does not exist", farm: "bad-image", subnet: w.subnet(t),
 			role:   `image = "farmhand-no-such-image:none"`,
 			atPlan: true,
 			want:   []string{"image", "farmhand-no-such-image:none"},
 		},
 		{
-			name: "a subnet that overlaps", farm: "bad-subnet", subnet: "10.201.7.128/27",
+			name: "a subnet that overlaps", farm: "bad-subnet", subnet: taken,
 			atPlan: true,
-			want:   []string{"subnet", "10.201.7.128/28"},
+			want:   []string{"subnet", half},
 		},
 	}
-	remove, err := w.engine.Network(t.Context(), "e2e-in-the-way", "10.201.7.128/28")
+	remove, err := w.engine.Network(t.Context(), fmt.Sprintf("e2e-in-the-way-%d", os.Getpid()), half)
 	must(t, err)
 	t.Cleanup(func() {
 		if err := remove(); err != nil {

@@ -53,7 +53,7 @@ resource "farmhand_role" "mysql" {
 func TestDatabase(t *testing.T) {
 	w := enter(t)
 	t.Parallel()
-	f := w.farm(t, "e2edb", subnets[4], stateDir(t))
+	f := w.farm(t, "e2edb", w.subnet(t), stateDir(t))
 	key, err := backup.NewKey()
 	must(t, err)
 	must(t, f.UseHCL(fmt.Sprintf(databaseHCL, filepath.Join(t.TempDir(), "backups"), key.Secret())))

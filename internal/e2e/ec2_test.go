@@ -84,7 +84,7 @@ func TestEC2(t *testing.T) {
 	if err := w.engine.WithPython(t.Context(), spec.DefaultImage, image); err != nil {
 		t.Skip("no image that is like a cloud's: ", err) // containers here do not reach Debian's mirror
 	}
-	instances, err := live.NewInstances(t.Context(), w.engine, name, subnets[7], image)
+	instances, err := live.NewInstances(t.Context(), w.engine, name, w.subnet(t), image)
 	must(t, err)
 	aws := awstest.New(awstest.Options{Listen: instances.Gateway() + ":0", Backing: instances})
 	t.Cleanup(aws.Close)

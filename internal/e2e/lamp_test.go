@@ -37,7 +37,7 @@ func TestLamp(t *testing.T) {
 	w := enter(t)
 	t.Parallel()
 	dir := stateDir(t)
-	l := &lamp{world: w, Farm: w.farm(t, "e2e", subnets[0], dir)}
+	l := &lamp{world: w, Farm: w.farm(t, "e2e", w.subnet(t), dir)}
 	must(t, l.UseExample())
 
 	chapters := []struct {
@@ -193,7 +193,7 @@ func (l *lamp) names(t *testing.T) {
 }
 
 func (l *lamp) secondFarm(t *testing.T) {
-	second := l.farm(t, "e2e-b", subnets[1], l.StateDir)
+	second := l.farm(t, "e2e-b", l.subnet(t), l.StateDir)
 	must(t, second.UseExample())
 	_, err := second.Apply(t.Context())
 	must(t, err)

@@ -78,7 +78,7 @@ const clients = 4
 func TestOrders(t *testing.T) {
 	w := enter(t)
 	t.Parallel()
-	f := w.farm(t, "e2eorders", subnets[5], stateDir(t))
+	f := w.farm(t, "e2eorders", w.subnet(t), stateDir(t))
 	project, err := live.Project()
 	must(t, err)
 	site := filepath.Join(project, "examples/lamp/site")

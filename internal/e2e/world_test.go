@@ -19,9 +19,6 @@ import (
 // patience is how long the tests wait for what a farm does in seconds: a busy machine is no failure.
 const patience = 3 * time.Minute
 
-// subnets are the tests' own, a farm's each; 10.201 is away from the engines' defaults and from the demo's.
-var subnets = []string{"10.201.7.0/27", "10.201.7.32/27", "10.201.7.64/27", "10.201.7.96/27", "10.201.7.128/27", "10.201.7.160/27", "10.201.7.192/27", "10.201.7.224/27"}
-
 // world is what all tests of a run share: the binaries, the CLI and the engine.
 type world struct {
 	bin, cli string
@@ -89,6 +86,14 @@ func stateDir(t *testing.T) string {
 		_ = os.RemoveAll(dir)
 	})
 	return dir
+}
+
+// subnet is a network's range that nothing has: a run that was killed may have left networks behind, and another may go on beside it.
+func (w world) subnet(t *testing.T) string {
+	t.Helper()
+	subnet, err := w.engine.FreeSubnet(t.Context())
+	must(t, err)
+	return subnet
 }
 
 // farm prepares a farm of its own; what is left of it is removed at the end of the test.

@@ -15,6 +15,8 @@ import (
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/dockertest"
 )
 
 // Labels that tell whose a container, network or volume is.
@@ -188,6 +190,12 @@ func (e *Engine) Clear(ctx context.Context, farm string) error {
 		failures = errors.Join(failures, err)
 	}
 	return failures
+}
+
+// FreeSubnet is a /27 that nothing has, away from the engines' defaults and from the demo's.
+func (e *Engine) FreeSubnet(ctx context.Context) (string, error) {
+	subnet, err := dockertest.FreeSubnet(ctx, e.c, "10.201.0.0/16", 27)
+	return subnet.String(), err
 }
 
 // Network makes a plain network that is no farm's, and returns how to remove it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/dockertest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 )
 
@@ -98,14 +99,11 @@ type subnets struct {
 
 func newSubnets(t *testing.T, c *client.Client) *subnets {
 	t.Helper()
-	for second := byte(201); second < 250; second++ {
-		block := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, second, 2, 0}), 24)
-		if takenBy(t.Context(), c, "", block) == "" {
-			return &subnets{block: block, given: map[string]netip.Prefix{}}
-		}
+	block, err := dockertest.FreeSubnet(t.Context(), c, "10.202.0.0/16", 24)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Skip("no free subnet for tests in 10.201.2.0/24 to 10.249.2.0/24")
-	return nil
+	return &subnets{block: block, given: map[string]netip.Prefix{}}
 }
 
 // of returns the farm's subnet. After sixteen farms it starts over: those of earlier tests are gone by then.
