@@ -111,7 +111,7 @@ func (d *Sidecars) Look(ctx context.Context, id string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	st := Status{Size: int(aws.ToInt32(group.DesiredCapacity)), Trouble: aws.ToString(group.Status)}
+	st := Status{Size: int(aws.ToInt32(group.DesiredCapacity))}
 	if subnets := aws.ToString(group.VPCZoneIdentifier); subnets != "" {
 		st.SubnetIDs = strings.Split(subnets, ",")
 	}
@@ -138,6 +138,21 @@ func (d *Sidecars) Look(ctx context.Context, id string) (Status, error) {
 	}
 	slices.Sort(st.Instances)
 	return st, nil
+}
+
+// Trouble is why the sidecar's newest launch failed, in Auto Scaling's words; "" if it did not.
+func (d *Sidecars) Trouble(ctx context.Context, id string) (string, error) {
+	name := ResourceName(id)
+	out, err := d.groups.DescribeScalingActivities(ctx, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: &name, MaxRecords: aws.Int32(1)})
+	if err != nil {
+		return "", doing("asking why it does not launch", "autoscaling:DescribeScalingActivities", err)
+	}
+	for _, a := range out.Activities { // the newest comes first
+		if a.StatusCode == astypes.ScalingActivityStatusCodeFailed || a.StatusCode == astypes.ScalingActivityStatusCodeCancelled {
+			return aws.ToString(a.StatusMessage), nil
+		}
+	}
+	return "", nil
 }
 
 func isNoGroup(err error) bool {

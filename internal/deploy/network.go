@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -32,56 +31,72 @@ func (d *Sidecars) vpcOf(ctx context.Context, subnets []string) (string, error) 
 	return vpc, nil
 }
 
-func (d *Sidecars) findSecurityGroup(ctx context.Context, id string) (string, error) {
-	out, err := d.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{
+// securityGroups are the sidecar's own, in one VPC or, with "", in all.
+func (d *Sidecars) securityGroups(ctx context.Context, id, vpc string) (ids []string, err error) {
+	filters := []ec2types.Filter{
 		{Name: aws.String("tag:" + owner(id).Key), Values: []string{id}},
 		{Name: aws.String("group-name"), Values: []string{ResourceName(id)}},
-	}})
+	}
+	if vpc != "" {
+		filters = append(filters, ec2types.Filter{Name: aws.String("vpc-id"), Values: []string{vpc}})
+	}
+	out, err := d.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: filters})
 	if err != nil {
-		return "", doing("looking for its security group", "ec2:DescribeSecurityGroups", err)
+		return nil, doing("looking for its security group", "ec2:DescribeSecurityGroups", err)
 	}
-	if len(out.SecurityGroups) == 0 {
-		return "", ErrGone
+	for _, g := range out.SecurityGroups {
+		ids = append(ids, aws.ToString(g.GroupId))
 	}
-	return aws.ToString(out.SecurityGroups[0].GroupId), nil
+	return ids, nil
 }
 
 // securityGroup makes the sidecar's own group or finds it. EC2 makes groups without any inbound rule and with one that
 // lets everything out, which is what a sidecar needs.
 func (d *Sidecars) securityGroup(ctx context.Context, s Sidecar, vpc string) (string, error) {
-	group, err := d.findSecurityGroup(ctx, s.ID)
-	if err == nil || !errors.Is(err, ErrGone) {
-		return group, err
+	found, err := d.securityGroups(ctx, s.ID, vpc)
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		return found[0], nil
 	}
 	out, err := d.ec2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
 		GroupName: aws.String(ResourceName(s.ID)), VpcId: &vpc, Description: aws.String("Farmhand sidecar " + s.ID + ": nothing comes in"),
 		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroup, Tags: s.ec2Tags()}},
 	})
+	if is(err, "InvalidGroup.Duplicate") {
+		return "", fmt.Errorf("security group %s of %s is not farmhand's: it lacks the tag %s = %s; remove or rename it, or name groups by security_group_ids",
+			ResourceName(s.ID), vpc, owner(s.ID).Key, s.ID)
+	}
 	if err != nil {
 		return "", doing("making its security group", "ec2:CreateSecurityGroup", err)
 	}
 	return aws.ToString(out.GroupId), nil
 }
 
-func (d *Sidecars) removeSecurityGroup(ctx context.Context, id string, patience time.Duration) error {
-	group, err := d.findSecurityGroup(ctx, id)
-	if errors.Is(err, ErrGone) {
-		return nil
-	}
+// removeSecurityGroups removes those of every VPC that it was in.
+func (d *Sidecars) removeSecurityGroups(ctx context.Context, id string, patience time.Duration) error {
+	groups, err := d.securityGroups(ctx, id, "")
 	if err != nil {
 		return err
 	}
-	// Network interfaces of ended instances hold it for some seconds more.
-	return waitUntil(ctx, patience, "security group "+group+" is out of use", func() (bool, error) {
-		_, err := d.ec2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &group})
-		if is(err, "DependencyViolation") {
-			return false, nil
+	for _, group := range groups {
+		// Network interfaces of ended instances hold it for some seconds more.
+		err := waitUntil(ctx, patience, "security group "+group+" is out of use", func() (bool, error) {
+			_, err := d.ec2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &group})
+			if is(err, "DependencyViolation") {
+				return false, nil
+			}
+			if is(err, "InvalidGroup.NotFound") {
+				return true, nil
+			}
+			return err == nil, doing("removing security group "+group, "ec2:DeleteSecurityGroup", err)
+		})
+		if err != nil {
+			return err
 		}
-		if is(err, "InvalidGroup.NotFound") {
-			return true, nil
-		}
-		return err == nil, doing("removing security group "+group, "ec2:DeleteSecurityGroup", err)
-	})
+	}
+	return nil
 }
 
 // liveInstances counts those of a sidecar that have not ended, by their tag.

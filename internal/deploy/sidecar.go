@@ -43,7 +43,6 @@ type Status struct {
 	Size      int    // instances that there are to be
 	Version   string // of the current launch template, by its tag
 	Instances []string
-	Trouble   string // why the group cannot launch, in Auto Scaling's words
 	// What it was made with, to be compared.
 	SubnetIDs []string
 }
@@ -105,41 +104,59 @@ func (d *Sidecars) apply(ctx context.Context, s Sidecar) error {
 	return d.group(ctx, s, template)
 }
 
-// Wait waits until all the sidecar's instances run what it is made of now.
-func (d *Sidecars) Wait(ctx context.Context, id string, patience time.Duration) error {
-	var last Status
-	err := waitUntil(ctx, patience, "all instances of sidecar "+id+" are in service", func() (bool, error) {
+// Wait waits until all the sidecar's instances run what it is made of now, and running says that it is at work there; what does not hold
+// yet is in the error, with Auto Scaling's own words for a launch that failed.
+func (d *Sidecars) Wait(ctx context.Context, id string, patience time.Duration, running func(context.Context) (bool, error)) error {
+	serves := func() (bool, error) {
 		st, err := d.Look(ctx, id)
-		last = st
-		return err == nil && st.InService >= st.Size && st.Running == st.InService, err
-	})
-	if err != nil && last.Trouble != "" {
-		return fmt.Errorf("%w; Auto Scaling says: %s", err, last.Trouble)
-	}
-	return err
-}
-
-// Remove removes everything that was made for the sidecar, and waits until its instances are gone. A log group stays.
-func (d *Sidecars) Remove(ctx context.Context, id string, patience time.Duration) error {
-	name := ResourceName(id)
-	st, err := d.Look(ctx, id)
-	switch {
-	case errors.Is(err, ErrGone):
-	case err != nil:
-		return err
-	default:
-		_, err := d.groups.DeleteAutoScalingGroup(ctx, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: &name, ForceDelete: aws.Bool(true)})
-		if err != nil && !isNoGroup(err) && !is(err, "ScalingActivityInProgress", "ResourceInUse") {
-			return doing("removing Auto Scaling group "+name, "autoscaling:DeleteAutoScalingGroup", err)
-		}
-	}
-	_ = st
-	err = waitUntil(ctx, patience, "the instances of sidecar "+id+" have ended", func() (bool, error) {
-		if _, err := d.Look(ctx, id); !errors.Is(err, ErrGone) {
+		if err != nil || st.InService < st.Size || st.Running != st.InService {
 			return false, err
 		}
-		n, err := d.liveInstances(ctx, id)
-		return n == 0, err
+		return running(ctx)
+	}
+	err := waitUntil(ctx, patience, "all instances of sidecar "+id+" run it", serves)
+	if err == nil {
+		return nil
+	}
+	said := context.WithoutCancel(ctx)
+	st, looked := d.Look(said, id)
+	if looked != nil {
+		return err
+	}
+	if trouble, _ := d.Trouble(said, id); trouble != "" && st.InService < st.Size {
+		return fmt.Errorf("%w; Auto Scaling says: %s", err, trouble)
+	}
+	return fmt.Errorf("%w: %s", err, st)
+}
+
+// String says how far it has come.
+func (st Status) String() string {
+	text := fmt.Sprintf("of %d instances %d are in service", st.Size, st.InService)
+	if st.InService < st.Size || len(st.Instances) == 0 {
+		return text
+	}
+	return text + " and the sidecar on them does not say so in the store: they may not reach DynamoDB or S3 (a gateway endpoint, or NAT), or their image has no " +
+		"python3 or cloud-init. aws ec2 get-console-output --latest --instance-id " + st.Instances[0] + " tells"
+}
+
+// Remove removes everything that was made for the sidecar, and waits until its instances are gone. What is not there, or not the
+// sidecar's, is left alone.
+func (d *Sidecars) Remove(ctx context.Context, id string, patience time.Duration) error {
+	name := ResourceName(id)
+	err := waitUntil(ctx, patience, "the instances of sidecar "+id+" have ended", func() (bool, error) {
+		group, err := d.findGroup(ctx, id)
+		if errors.Is(err, ErrGone) {
+			n, err := d.liveInstances(ctx, id)
+			return n == 0, err
+		}
+		if err != nil || aws.ToString(group.Status) != "" { // "Delete in progress"
+			return false, err
+		}
+		_, err = d.groups.DeleteAutoScalingGroup(ctx, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: &name, ForceDelete: aws.Bool(true)})
+		if isNoGroup(err) || is(err, "ScalingActivityInProgress", "ResourceInUse") { // asked again
+			return false, nil
+		}
+		return false, doing("removing Auto Scaling group "+name, "autoscaling:DeleteAutoScalingGroup", err)
 	})
 	if err != nil {
 		return err
@@ -147,7 +164,7 @@ func (d *Sidecars) Remove(ctx context.Context, id string, patience time.Duration
 	if err := d.removeTemplate(ctx, id); err != nil {
 		return err
 	}
-	if err := d.removeSecurityGroup(ctx, id, patience); err != nil {
+	if err := d.removeSecurityGroups(ctx, id, patience); err != nil {
 		return err
 	}
 	return RemoveRole(ctx, d.iam, name, owner(id))

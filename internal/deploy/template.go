@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -44,6 +45,9 @@ func (d *Sidecars) launchTemplate(ctx context.Context, s Sidecar) (templateVersi
 	sum := sha256.Sum256(content)
 	description := "farmhand " + hex.EncodeToString(sum[:8])
 
+	if err := d.checkTemplateOwner(ctx, s.ID); err != nil {
+		return templateVersion{}, err
+	}
 	found, err := d.ec2.DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateName: &name, Versions: []string{"$Latest"}})
 	switch {
 	case isNoTemplate(err) || err == nil && len(found.LaunchTemplateVersions) == 0:
@@ -70,6 +74,26 @@ func (d *Sidecars) launchTemplate(ctx context.Context, s Sidecar) (templateVersi
 	}
 	v := out.LaunchTemplateVersion
 	return templateVersion{aws.ToString(v.LaunchTemplateId), fmt.Sprint(aws.ToInt64(v.VersionNumber))}, nil
+}
+
+// checkTemplateOwner fails where a launch template of the sidecar's name is somebody else's.
+func (d *Sidecars) checkTemplateOwner(ctx context.Context, id string) error {
+	name := ResourceName(id)
+	found, err := d.ec2.DescribeLaunchTemplates(ctx, &ec2.DescribeLaunchTemplatesInput{LaunchTemplateNames: []string{name}})
+	if isNoTemplate(err) {
+		return nil
+	}
+	if err != nil {
+		return doing("looking for launch template "+name, "ec2:DescribeLaunchTemplates", err)
+	}
+	for _, t := range found.LaunchTemplates {
+		if !slices.ContainsFunc(t.Tags, func(tag ec2types.Tag) bool {
+			return aws.ToString(tag.Key) == owner(id).Key && aws.ToString(tag.Value) == id
+		}) {
+			return fmt.Errorf("launch template %s is not farmhand's: it lacks the tag %s = %s; remove or rename it, or give the sidecar another name", name, owner(id).Key, id)
+		}
+	}
+	return nil
 }
 
 func (d *Sidecars) templateData(ctx context.Context, s Sidecar) (*ec2types.RequestLaunchTemplateData, error) {

@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,6 +86,16 @@ type (
 		InstanceRefreshes []refresh
 		NextToken         string
 	}
+	describeActivities struct {
+		AutoScalingGroupName string
+		ActivityIds          []string
+		MaxRecords           int
+		NextToken            string
+	}
+	activitiesOut struct {
+		Activities []activity
+		NextToken  string
+	}
 	tagsIn struct {
 		Tags []tag `q:",required"`
 	}
@@ -95,6 +106,7 @@ func (s *Service) register() {
 	wire.On(s.Query, "UpdateAutoScalingGroup", s.update)
 	wire.On(s.Query, "DescribeAutoScalingGroups", s.describe)
 	wire.On(s.Query, "DeleteAutoScalingGroup", s.remove)
+	wire.On(s.Query, "DescribeScalingActivities", s.describeActivities)
 	wire.On(s.Query, "StartInstanceRefresh", s.startRefresh)
 	wire.On(s.Query, "DescribeInstanceRefreshes", s.describeRefreshes)
 	wire.On(s.Query, "CancelInstanceRefresh", func(_ *wire.Context, in *name) (*refreshID, error) {
@@ -320,6 +332,30 @@ func (s *Service) startRefresh(_ *wire.Context, in *startRefresh) (*refreshID, e
 	r.InstancesToUpdate = len(r.left)
 	g.refreshes = append(g.refreshes, r)
 	return &refreshID{r.InstanceRefreshId}, nil
+}
+
+func (s *Service) describeActivities(_ *wire.Context, in *describeActivities) (*activitiesOut, error) {
+	g, err := s.group(in.AutoScalingGroupName)
+	if err != nil {
+		return nil, err
+	}
+	s.settle(g)
+	size, werr := s.world.Size(in.MaxRecords, 1, 100)
+	if werr != nil {
+		return nil, invalid("%s", werr.Message)
+	}
+	var all []activity
+	for _, a := range g.activities {
+		if len(in.ActivityIds) == 0 || slices.Contains(in.ActivityIds, a.ActivityId) {
+			all = append(all, a)
+		}
+	}
+	newest := func(a activity) string { return fmt.Sprintf("%09d", len(g.activities)-slices.Index(g.activities, a)) }
+	page, next, werr := wire.Page(all, newest, "activities", in.NextToken, size)
+	if werr != nil {
+		return nil, werr
+	}
+	return &activitiesOut{page, next}, nil
 }
 
 func (s *Service) describeRefreshes(_ *wire.Context, in *describeRefreshes) (*refreshesOut, error) {

@@ -43,8 +43,15 @@ type groupOut struct {
 	Tags                                                                                  []tag
 }
 
+type activity struct {
+	ActivityId, AutoScalingGroupName, Cause, Description, StatusCode, StatusMessage string
+	StartTime, EndTime                                                              time.Time
+	Progress                                                                        int
+}
+
 type group struct {
 	groupOut
+	activities []activity // the oldest first
 	members   []member
 	deleting  bool
 	refreshes []refresh
@@ -137,13 +144,27 @@ func (s *Service) launch(g *group) bool {
 	t := g.LaunchTemplate
 	id, err := s.ec2.LaunchFrom(t.LaunchTemplateId, "", t.Version, best, tags)
 	if err != nil {
+		s.note(g, "Launching a new EC2 instance.  Status Reason: "+wire.AsError(err).Message, "Failed", wire.AsError(err).Message)
 		return false
 	}
+	s.note(g, "Launching a new EC2 instance: "+id, "Successful", "")
 	_, _, number, _ := s.ec2.Template(t.LaunchTemplateId, "", t.Version)
 	i, _ := s.ec2.Lookup(id)
 	g.members = append(g.members, member{InstanceId: id, AvailabilityZone: zone, LifecycleState: "Pending", HealthStatus: "Healthy", InstanceType: i.Type,
 		LaunchTemplate: &templateRef{t.LaunchTemplateId, t.LaunchTemplateName, number}})
 	return true
+}
+
+// note adds an activity; one that failed as the one before it did is the same one again.
+func (s *Service) note(g *group, description, status, message string) {
+	if n := len(g.activities); n > 0 && status == "Failed" && g.activities[n-1].StatusMessage == message {
+		return
+	}
+	now := s.world.Now()
+	g.activities = append(g.activities, activity{
+		ActivityId: s.world.RequestID(), AutoScalingGroupName: g.AutoScalingGroupName, Description: description, StatusCode: status, StatusMessage: message,
+		Cause: "an instance was started in response to a difference between desired and actual capacity", StartTime: now, EndTime: now, Progress: 100,
+	})
 }
 
 // refresh replaces one more instance of a running refresh, when all others are in service.

@@ -3,6 +3,7 @@ package ec2
 // What a test may do to EC2. All of it may be called concurrently with requests.
 
 import (
+	"maps"
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/wire"
@@ -112,6 +113,13 @@ func (s *Service) Instances() []Instance {
 		all = append(all, c)
 	}
 	return all
+}
+
+// Tags are those of a thing of any kind, by its id.
+func (s *Service) Tags(id string) map[string]string {
+	s.world.Lock()
+	defer s.world.Unlock()
+	return maps.Clone(s.tags[id])
 }
 
 // Alive are ids of the instances that are pending or running, in order of their launch.

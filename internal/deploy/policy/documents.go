@@ -215,7 +215,7 @@ func Provider(s Scope) Document {
 			Why:       "The sidecar's launch template names its role.",
 		},
 		{
-			Sid: "LookAtSidecars", Action: []string{"autoscaling:DescribeAutoScalingGroups"}, Resource: []string{"*"},
+			Sid: "LookAtSidecars", Action: []string{"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"}, Resource: []string{"*"},
 			Why: "What there is of sidecars. AWS lets this not be narrowed.",
 		},
 		{

@@ -14,6 +14,8 @@ func reason(action string) string {
 		return "removes the group and its instances"
 	case "autoscaling:DescribeAutoScalingGroups":
 		return "which instances of the sidecar are in service"
+	case "autoscaling:DescribeScalingActivities":
+		return "why a sidecar's instance does not launch"
 	case "autoscaling:StartInstanceRefresh":
 		return "replaces the sidecar's instances, one at a time"
 	case "autoscaling:UpdateAutoScalingGroup":
