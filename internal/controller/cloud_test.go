@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
@@ -250,4 +251,29 @@ func (w *world) machineID(instance string) string {
 		return ""
 	}
 	return i.PlatformID
+}
+
+// TestElasticIPFollows: of a role whose indexes have addresses, a machine that is on its way out is waited for, so that its index and its
+// address go to the next one; others are replaced at once, under the next free index.
+func TestElasticIPFollows(t *testing.T) {
+	for elastic, want := range map[bool]string{true: "web-1 web-2", false: "web-2 web-3"} {
+		w := cloudWorld(t, 2)
+		w.declare(spec.Role{Name: "web", Behavior: "base", Min: 2, Max: 200, AWS: &spec.RoleAWS{ElasticIP: elastic}})
+		w.ticks(6)
+		m := w.platform.machines[w.machineID("web-1")]
+		m.Status = platform.Ending
+		w.ticks(3)
+		delete(w.platform.machines, m.ID)
+		w.ticks(12)
+		var names []string
+		for _, i := range w.records() {
+			if i.Phase == state.Running {
+				names = append(names, i.Name())
+			}
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("with elastic_ip = %v there are %s, want %s", elastic, got, want)
+		}
+	}
 }

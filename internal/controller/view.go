@@ -167,6 +167,11 @@ func (r *roleSight) complete(farm spec.Farm, behaviorOf func(string) (behavior.B
 }
 
 // stateful tells whether data belongs to the role's indexes: two instances cannot hold it at once.
+// inPlace tells whether an index is known by its address, a balancer's or an Elastic IP, which its next instance takes over.
+func (r *roleSight) inPlace() bool {
+	return r.traits.Balances || r.Spec.AWS != nil && r.Spec.AWS.ElasticIP
+}
+
 func (r *roleSight) stateful() bool { return r.traits.Stateful || r.Spec.Volume != nil }
 
 func (k *keeper) observeRecords(ctx context.Context, s *sight) error {
@@ -284,7 +289,7 @@ func (s *sight) view() engine.View {
 		}
 		of := instances[r.Spec.Name]
 		slices.SortFunc(of, func(a, b engine.Instance) int { return cmp.Compare(a.Index, b.Index) })
-		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.traits.Balances, Instances: of, Memory: r.memory, Replicated: r.traits.Replicated, Database: r.database, Manual: r.manual, Backups: r.backups, BackupWish: r.backupWish}
+		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.inPlace(), Instances: of, Memory: r.memory, Replicated: r.traits.Replicated, Database: r.database, Manual: r.manual, Backups: r.backups, BackupWish: r.backupWish}
 		for _, p := range r.policies {
 			role.Policies = append(role.Policies, s.measured(p, instances))
 		}

@@ -43,7 +43,7 @@ type Role struct {
 	Deleting   bool      `json:"deleting,omitempty"`
 	Generation string    `json:"generation"`         // that new instances are made from now
 	Stateful   bool      `json:"stateful,omitempty"` // its data belongs to the index: replaced end-first, and only when the old machine is absent
-	// InPlace: its address is what it is known by (a balancer's): replaced end-first into the same index too.
+	// InPlace: its address is what it is known by (a balancer's, an Elastic IP): replaced end-first into the same index too.
 	InPlace   bool         `json:"in_place,omitempty"`
 	Policies  []Policy     `json:"policies,omitempty"`
 	Instances []Instance   `json:"instances,omitempty"` // every record, by index

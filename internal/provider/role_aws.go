@@ -79,7 +79,7 @@ func roleAWSSchema() schema.SingleNestedAttribute {
 			},
 			"elastic_ip": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Give each index (`web-1`) a public address that stays with it when its server is replaced. Default: `false`.",
+				MarkdownDescription: "Give each index (`web-1`) a public address that stays with it when its server is replaced: the old one ends before the new one comes. Default: `false`.",
 			},
 			"warm_pool": schema.Int64Attribute{
 				Optional:            true,
