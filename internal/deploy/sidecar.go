@@ -90,10 +90,7 @@ func (d *Sidecars) apply(ctx context.Context, s Sidecar) error {
 	}
 	if s.InstanceProfile == "" {
 		s.InstanceProfile = ResourceName(s.ID)
-		err := ApplyRole(ctx, d.iam, Role{
-			Name: ResourceName(s.ID), Owner: owner(s.ID), Tags: s.Tags, Policy: policy.Sidecar(s.Scope), Region: s.Scope.Region,
-		})
-		if err != nil {
+		if err := ApplyRole(ctx, d.iam, SidecarRole(s.ID, s.Tags, s.Scope)); err != nil {
 			return err
 		}
 	}
@@ -102,6 +99,20 @@ func (d *Sidecars) apply(ctx context.Context, s Sidecar) error {
 		return err
 	}
 	return d.group(ctx, s, template)
+}
+
+// SidecarRole is the role that a sidecar's instances are given where they have none of their own.
+func SidecarRole(id string, tags map[string]string, scope policy.Scope) Role {
+	return Role{Name: ResourceName(id), Owner: owner(id), Tags: tags, Policy: policy.Sidecar(scope), Region: scope.Region}
+}
+
+// Renew replaces the sidecar's instances by ones that are made of the same, as where they run and do nothing.
+func (d *Sidecars) Renew(ctx context.Context, id string) error {
+	st, err := d.Look(ctx, id)
+	if err != nil || len(st.Instances) == 0 { // the group is at it
+		return err
+	}
+	return d.refresh(ctx, ResourceName(id))
 }
 
 // Wait waits until all the sidecar's instances run what it is made of now, and running says that it is at work there; what does not hold

@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/awsconfig"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
@@ -47,20 +49,38 @@ type awsWorld struct {
 
 func newAWSWorld(t *testing.T) *awsWorld {
 	t.Helper()
-	w := &awsWorld{world: newLoneWorld(t), table: dynalitetest.Start(t), aws: awstest.New(awstest.Options{})}
+	return newAWSWorldWith(t, awstest.Options{})
+}
+
+func newAWSWorldWith(t *testing.T, o awstest.Options) *awsWorld {
+	t.Helper()
+	w := &awsWorld{world: newLoneWorld(t), table: dynalitetest.Start(t), aws: awstest.New(o)}
 	t.Cleanup(w.aws.Close)
-	// What instances would run is uploaded and run by nobody: two small files that look like it.
+	w.newExecutables()
+	w.block = w.provider("eu-west-1", w.credentials("AKIAEXAMPLE"))
+	return w
+}
+
+// newExecutables make what instances would run other files than before: two small ones that look like it, which are uploaded and run by
+// nobody.
+func (w *awsWorld) newExecutables() {
+	w.t.Helper()
 	for a, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 		header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1, Ehsize: 64}
 		copy(header.Ident[:], "\x7fELF\x02\x01\x01")
 		var b bytes.Buffer
 		w.must(binary.Write(&b, binary.LittleEndian, header))
-		path := filepath.Join(t.TempDir(), "farmhand-"+a)
+		b.WriteString(rand.Text())
+		path := filepath.Join(w.t.TempDir(), "farmhand-"+a)
 		w.must(os.WriteFile(path, b.Bytes(), 0o755))
-		t.Setenv(executable.Variable(a), path)
+		w.t.Setenv(executable.Variable(a), path)
 	}
-	w.block = w.provider("eu-west-1", w.credentials("AKIAEXAMPLE"))
-	return w
+}
+
+// backend is as the provider's block makes it.
+func (w *awsWorld) backend() *backend {
+	c := awsconfig.Config{Region: "eu-west-1", AccessKey: "AKIAEXAMPLE", SecretKey: "a-secret-that-is-nowhere", Endpoints: map[string]string{"dynamodb": w.table.URL, "s3": w.aws.URL}}
+	return &backend{version: testVersion, dir: w.dir, cloud: cloud{table: "farmhand", bucket: "my-bucket", config: c}}
 }
 
 func (w *awsWorld) credentials(key string) string {
@@ -100,7 +120,9 @@ provider "farmhand" {
 func (w *awsWorld) run(steps ...resource.TestStep) {
 	w.t.Helper()
 	for i := range steps {
-		steps[i].ProtoV6ProviderFactories = providers(testVersion)
+		if steps[i].ProtoV6ProviderFactories == nil {
+			steps[i].ProtoV6ProviderFactories = providers(testVersion)
+		}
 		if !strings.Contains(steps[i].Config, "provider \"farmhand\"") {
 			steps[i].Config = w.block + steps[i].Config
 		}

@@ -36,7 +36,7 @@ func farmAWSSchema() schema.SingleNestedAttribute {
 		MarkdownDescription: "Each instance is one of EC2. It needs a store in DynamoDB (`store` in the provider's block), and runs the same agent and behaviors " +
 			"as on Docker. The farm has an IAM role and instance profile of its own, `farmhand-<name>-instance`, which reach this farm's part of the store only. " +
 			"One of `docker`, `simulated` and `aws` is set.",
-		PlanModifiers: []planmodifier.Object{replaceIfAppears()},
+		PlanModifiers: []planmodifier.Object{replaceIfAppears(staysOnPlatform)},
 		Attributes: map[string]schema.Attribute{
 			"region": schema.StringAttribute{
 				Optional: true, Computed: true,

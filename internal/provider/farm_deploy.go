@@ -196,16 +196,31 @@ func (b *backend) applyInstanceRole(ctx context.Context, address stores.Address,
 
 // allowBackups lets the farm's instances reach the places in S3 that its roles are backed up to, before a server is told to.
 func (b *backend) allowBackups(ctx context.Context, s store.Store, f spec.Farm, role spec.Role) error {
-	if f.AWS == nil || f.AWS.InstanceProfile != "" || role.Backup == nil {
+	if f.AWS == nil || role.Backup == nil {
+		return nil
+	}
+	if err := b.allowSidecars(ctx, s, role); err != nil {
+		return err
+	}
+	if f.AWS.InstanceProfile != "" {
 		return nil
 	}
 	others, err := b.declaredRoles(ctx, s, f.Name)
 	if err != nil {
 		return err
 	}
-	var places []string
-	for _, r := range append(others, role) {
-		if r.Backup == nil || r.Name == role.Name && r.Backup != role.Backup {
+	others = slices.DeleteFunc(others, func(r spec.Role) bool { return r.Name == role.Name })
+	address, err := b.address(ctx)
+	if err != nil {
+		return err
+	}
+	return b.applyInstanceRole(ctx, address, f, placesOfBackups(append(others, role)))
+}
+
+// placesOfBackups are the places in S3 that roles are backed up to, each once, in order.
+func placesOfBackups(roles []spec.Role) (places []string) {
+	for _, r := range roles {
+		if r.Backup == nil {
 			continue
 		}
 		if place, err := spec.ParseBackupTarget(r.Backup.To); err == nil && place.Bucket != "" {
@@ -213,11 +228,7 @@ func (b *backend) allowBackups(ctx context.Context, s store.Store, f spec.Farm, 
 		}
 	}
 	slices.Sort(places)
-	address, err := b.address(ctx)
-	if err != nil {
-		return err
-	}
-	return b.applyInstanceRole(ctx, address, f, slices.Compact(places))
+	return slices.Compact(places)
 }
 
 // undeployFarm removes what deployFarm made. What is not there is no error.

@@ -17,6 +17,8 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 )
 
+const staysOnPlatform = "a farm does not move from one platform to another"
+
 // farmModel is a farmhand_farm as Terraform holds it.
 type farmModel struct {
 	ID         types.String   `tfsdk:"id"`
@@ -58,7 +60,7 @@ func (r *farmResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			"docker": schema.SingleNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Each instance is a container on Docker or Podman. One of `docker`, `simulated` and `aws` is set; changing from one to the other makes a new farm.",
-				PlanModifiers:       []planmodifier.Object{replaceIfAppears()},
+				PlanModifiers:       []planmodifier.Object{replaceIfAppears(staysOnPlatform)},
 				Attributes: map[string]schema.Attribute{
 					"subnet": schema.StringAttribute{
 						Required:            true,
@@ -81,7 +83,7 @@ func (r *farmResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			"simulated": schema.SingleNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Instances are virtual: no processes, a load model, faults on request. Everything else is real, so that modules can be tested on it.",
-				PlanModifiers:       []planmodifier.Object{replaceIfAppears()},
+				PlanModifiers:       []planmodifier.Object{replaceIfAppears(staysOnPlatform)},
 				Attributes: map[string]schema.Attribute{
 					"boot_time": optionalDuration("From launch to serving. Default: `" + defaultFarm().Simulated.BootTime.String() + "`."),
 					"subnet": schema.StringAttribute{
@@ -118,9 +120,8 @@ func (r *farmResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 	}
 }
 
-// replaceIfAppears replaces when the attribute is added or removed: a farm stays on its platform.
-func replaceIfAppears() planmodifier.Object {
-	const why = "a farm does not move from one platform to another"
+// replaceIfAppears replaces when the attribute is added or removed.
+func replaceIfAppears(why string) planmodifier.Object {
 	return objectplanmodifier.RequiresReplaceIf(
 		func(_ context.Context, req planmodifier.ObjectRequest, resp *objectplanmodifier.RequiresReplaceIfFuncResponse) {
 			resp.RequiresReplace = req.StateValue.IsNull() != req.PlanValue.IsNull()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
@@ -25,43 +26,62 @@ func (k keepsFarms) Error() string {
 		"one that is in no configuration any more can be imported as a farmhand_farm", strings.Join(k.names, ", "))
 }
 
-// remove leaves the sidecar alone while farms remain (keepsFarms); else it ends the sidecar and removes its files, and the store with them if nothing is
-// declared in it any more.
-func (r *sidecarResource) remove(ctx context.Context) error {
-	dir, err := r.stateDir()
-	if err != nil {
+// remove leaves the sidecar alone while farms remain that nobody else keeps (keepsFarms); else it ends the sidecar and removes what was
+// made for it, and the store with it if nothing is declared in it any more.
+func (r *sidecarResource) remove(ctx context.Context, m sidecarModel, patience time.Duration) error {
+	id := m.ID.ValueString()
+	s, err := r.openExisting(ctx)
+	if err != nil && !errors.Is(err, errNoStore) {
 		return err
 	}
-	s, err := r.openExisting(ctx)
-	if errors.Is(err, errNoStore) {
-		if err := daemon.Remove(ctx, dir); err != nil {
+	if err == nil {
+		if err := r.keeps(ctx, s, id); err != nil {
+			return err
+		}
+	}
+	if m.onEC2() {
+		if err := r.undeploySidecar(ctx, id, patience); err != nil {
 			return err
 		}
 		return r.removeEmptyStore(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	farms, err := store.ListJSON[state.FarmEntry](ctx, s, state.FarmIndexKey(""))
-	if err != nil {
-		return err
-	}
-	if len(farms) > 0 {
-		var names []string
-		for _, f := range farms {
-			names = append(names, f.Value.Name)
-		}
-		slices.Sort(names)
-		return keepsFarms{names}
+	dir, dirErr := r.stateDir()
+	if dirErr != nil {
+		return dirErr
 	}
 	// Stopped before the store changes under it; the record goes last, so that an interrupted removal is taken up again.
 	if err := daemon.Remove(ctx, dir); err != nil {
 		return err
 	}
-	if err := s.Delete(ctx, state.SidecarKey(localSidecar)); err != nil {
-		return err
+	if s != nil {
+		if err := s.Delete(ctx, state.SidecarKey(id)); err != nil {
+			return err
+		}
 	}
 	return r.removeEmptyStore(ctx)
+}
+
+// keeps is a keepsFarms if farms remain and no other sidecar runs.
+func (r *sidecarResource) keeps(ctx context.Context, s store.Store, id string) error {
+	farms, err := store.ListJSON[state.FarmEntry](ctx, s, state.FarmIndexKey(""))
+	if err != nil || len(farms) == 0 {
+		return err
+	}
+	if r.remote() {
+		alive, err := r.sidecarsAlive(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(alive, func(a state.Alive) bool { return a.Sidecar != id }) {
+			return nil
+		}
+	}
+	var names []string
+	for _, f := range farms {
+		names = append(names, f.Value.Name)
+	}
+	slices.Sort(names)
+	return keepsFarms{names}
 }
 
 // removeEmptyStore removes the files of a store in which nothing is declared any more, with the releases, and the

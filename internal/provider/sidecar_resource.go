@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/resourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -14,19 +17,21 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
 var (
-	_ resource.ResourceWithConfigure   = (*sidecarResource)(nil)
-	_ resource.ResourceWithModifyPlan  = (*sidecarResource)(nil)
-	_ resource.ResourceWithImportState = (*sidecarResource)(nil)
+	_ resource.ResourceWithConfigure        = (*sidecarResource)(nil)
+	_ resource.ResourceWithConfigValidators = (*sidecarResource)(nil)
+	_ resource.ResourceWithModifyPlan       = (*sidecarResource)(nil)
+	_ resource.ResourceWithImportState      = (*sidecarResource)(nil)
 )
 
 // localSidecar is the id of the daemon on this machine; there is one in a state directory.
-const localSidecar = "local"
+const localSidecar = spec.LocalSidecar
 
 const (
 	sidecarRunning = "running"
@@ -36,11 +41,16 @@ const (
 type sidecarResource struct{ resourceBackend }
 
 type sidecarModel struct {
-	ID      types.String `tfsdk:"id"`
-	Local   types.Object `tfsdk:"local"`
-	Version types.String `tfsdk:"version"`
-	Status  types.String `tfsdk:"status"`
+	ID       types.String   `tfsdk:"id"`
+	Local    types.Object   `tfsdk:"local"`
+	AWS      types.Object   `tfsdk:"aws"`
+	Version  types.String   `tfsdk:"version"`
+	Status   types.String   `tfsdk:"status"`
+	Timeouts timeouts.Value `tfsdk:"timeouts"`
 }
+
+// onEC2 tells where it is declared to run.
+func (m *sidecarModel) onEC2() bool { return !m.AWS.IsNull() }
 
 func newSidecarResource() resource.Resource { return &sidecarResource{} }
 
@@ -48,7 +58,7 @@ func (r *sidecarResource) Metadata(_ context.Context, _ resource.MetadataRequest
 	resp.TypeName = "farmhand_sidecar"
 }
 
-func (r *sidecarResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *sidecarResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "The daemon that keeps farms as they are declared: it launches, scales, heals and rolls out. " +
 			"It goes on after Terraform has ended. One that was killed, or that an older provider started, shows in the next " +
@@ -56,11 +66,12 @@ func (r *sidecarResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 		Attributes: map[string]schema.Attribute{
 			"id": computedID("What farms name as their `sidecar`."),
 			"local": schema.SingleNestedAttribute{
-				Required: true,
+				Optional: true,
 				MarkdownDescription: "Run it on the machine that runs Terraform, from a copy of this provider in the state directory. " +
-					"Meant for machines that stay: on a runner that is thrown away after the apply, so is the sidecar.",
+					"Meant for machines that stay: on a runner that is thrown away after the apply, so is the sidecar. One of `local` and `aws` is set.",
 				Attributes: map[string]schema.Attribute{},
 			},
+			"aws": sidecarAWSSchema(),
 			"version": schema.StringAttribute{
 				Computed:            true,
 				MarkdownDescription: "Version that runs; planned to be the provider's own.",
@@ -69,8 +80,19 @@ func (r *sidecarResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 				Computed:            true,
 				MarkdownDescription: "`running`, or `stopped` where a refresh found it dead; planned to be `running`.",
 			},
+			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
+				Create: true, Update: true, Delete: true,
+				CreateDescription: "How long EC2 may take until the sidecar runs. Default: `" + spec.Duration(deployPatience).String() + "`.",
+				UpdateDescription: "How long an upgrade on EC2 may take. Default: `" + spec.Duration(deployPatience).String() + "`.",
+				DeleteDescription: "How long the end of its instances on EC2 may take. Default: `" + spec.Duration(deployPatience).String() + "`.",
+			}),
 		},
 	}
+}
+
+// ConfigValidators implements resource.ResourceWithConfigValidators.
+func (r *sidecarResource) ConfigValidators(context.Context) []resource.ConfigValidator {
+	return []resource.ConfigValidator{resourcevalidator.ExactlyOneOf(path.MatchRoot("local"), path.MatchRoot("aws"))}
 }
 
 // ModifyPlan plans what an apply always reaches: a sidecar of this version that runs. So a dead or outdated one is an
@@ -79,14 +101,55 @@ func (r *sidecarResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	if req.Plan.Raw.IsNull() || r.backend == nil {
 		return
 	}
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), localSidecar)...)
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("version"), r.version)...)
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), sidecarRunning)...)
-	if runner := ephemeralRunner(); runner != "" && req.State.Raw.IsNull() {
-		resp.Diagnostics.AddAttributeWarning(path.Root("local"), "The sidecar runs on a machine that may be thrown away",
-			fmt.Sprintf("local: %s is set, so this looks like a runner of a pipeline. A local sidecar ends with its machine, and "+
-				"nothing heals or scales the farm from then on. Apply from a machine that stays.", runner))
+	var plan, config sidecarModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
 	}
+	plan.Version, plan.Status = types.StringValue(r.version), types.StringValue(sidecarRunning)
+	if plan.onEC2() {
+		r.planOnEC2(ctx, req, &plan, config, &resp.Diagnostics)
+	} else {
+		plan.ID = types.StringValue(localSidecar)
+		if runner := ephemeralRunner(); runner != "" && req.State.Raw.IsNull() {
+			resp.Diagnostics.AddAttributeWarning(path.Root("local"), "The sidecar runs on a machine that may be thrown away",
+				fmt.Sprintf("local: %s is set, so this looks like a runner of a pipeline. A local sidecar ends with its machine, and "+
+					"nothing heals or scales the farm from then on. Apply from a machine that stays, or run it on EC2 with aws = {...}.", runner))
+		}
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// planOnEC2 makes defaults and the id known, and finds what AWS can tell of what is at fault.
+func (r *sidecarResource) planOnEC2(ctx context.Context, req resource.ModifyPlanRequest, plan *sidecarModel, config sidecarModel, diags *diag.Diagnostics) {
+	a, c := decode[sidecarAWSModel](ctx, plan.AWS, diags), decode[sidecarAWSModel](ctx, config.AWS, diags)
+	if a == nil || c == nil {
+		plan.ID = unknownID
+		return
+	}
+	if c.InstanceType.IsNull() {
+		a.InstanceType = types.StringValue(spec.DefaultSidecarType)
+	}
+	if c.Size.IsNull() {
+		a.Size = types.Int64Value(1)
+	}
+	plan.ID = a.Name // known, or not yet
+	plan.AWS = encode(ctx, plan.AWS, a, diags)
+	if diags.HasError() || !req.Config.Raw.IsFullyKnown() {
+		return
+	}
+	s := r.sidecarOnEC2(ctx, a, diags)
+	creating := req.State.Raw.IsNull()
+	if creating {
+		r.planName(ctx, req, state.SidecarKey(s.ID), "sidecar", takenSidecar(s.ID), diags)
+	}
+	addProblems(diags, r.sidecarProblems(ctx, s, creating || !req.Plan.Raw.Equal(req.State.Raw)))
+}
+
+func takenSidecar(id string) string {
+	return fmt.Sprintf("aws.name: a sidecar %q is declared in this store and is not in this configuration's state. Choose another name, "+
+		"or take it over with `terraform import farmhand_sidecar.<name> %s`.", id, id)
 }
 
 // ephemeralRunner names the environment variable by which runners of pipelines are known; "" on other machines.
@@ -102,12 +165,27 @@ func ephemeralRunner() string {
 func (r *sidecarResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var m sidecarModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
+	patience, d := m.Timeouts.Create(ctx, deployPatience)
+	resp.Diagnostics.Append(d...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	s, err := r.open(ctx)
 	if err != nil {
 		resp.Diagnostics.AddError("The store cannot be opened", sentence(err.Error()))
+		return
+	}
+	if m.onEC2() {
+		if !r.deploy(ctx, &m, false, patience, &resp.Diagnostics) {
+			undoCreate(ctx, resp, func(cleanup context.Context) error {
+				if err := r.undeploySidecar(cleanup, m.ID.ValueString(), patience); err != nil {
+					return err
+				}
+				return r.removeEmptyStore(cleanup)
+			})
+			return
+		}
+		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 		return
 	}
 	if _, err := store.PutJSON(ctx, s, state.SidecarKey(localSidecar), spec.Sidecar{ID: localSidecar, Local: true}); err != nil {
@@ -119,6 +197,27 @@ func (r *sidecarResource) Create(ctx context.Context, req resource.CreateRequest
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+// deploy makes a sidecar on EC2 as planned, and fills in what it is then.
+func (r *sidecarResource) deploy(ctx context.Context, m *sidecarModel, renew bool, patience time.Duration, diags *diag.Diagnostics) bool {
+	a := decode[sidecarAWSModel](ctx, m.AWS, diags)
+	if a == nil {
+		return false
+	}
+	s := r.sidecarOnEC2(ctx, a, diags)
+	addProblems(diags, r.sidecarProblems(ctx, s, false))
+	if diags.HasError() {
+		return false
+	}
+	m.ID = types.StringValue(s.ID) // for whoever undoes it
+	if err := r.deploySidecar(ctx, &s, renew, patience); err != nil {
+		diags.AddAttributeError(path.Root("aws"), "The sidecar does not start", "aws: "+sentence(err.Error()))
+		return false
+	}
+	tflog.Info(ctx, "sidecar runs", map[string]any{"id": s.ID, "version": s.AWS.Version, "instances": s.AWS.Size})
+	m.Version, m.Status = types.StringValue(s.AWS.Version), types.StringValue(sidecarRunning)
+	return true
 }
 
 // start starts the sidecar, or replaces one of another version, and fills in what it is then.
@@ -162,46 +261,126 @@ func (r *sidecarResource) Read(ctx context.Context, req resource.ReadRequest, re
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if _, _, ok := readDeclared[spec.Sidecar](ctx, r.backend, "sidecar "+localSidecar, state.SidecarKey(localSidecar), resp); !ok {
+	what, key := "sidecar "+m.ID.ValueString(), state.SidecarKey(m.ID.ValueString())
+	_, declared, ok := readDeclared[spec.Sidecar](ctx, r.backend, what, key, resp)
+	if !ok {
 		return
 	}
+	r.saw(key)
+	var err error
+	if declared.AWS != nil {
+		err = r.lookOnEC2(ctx, &m, declared, &resp.Diagnostics)
+	} else {
+		err = r.lookHere(ctx, &m, &resp.Diagnostics)
+	}
+	if err != nil {
+		addReadError(&resp.Diagnostics, what, err)
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+// lookHere fills in what the daemon of this machine says.
+func (r *sidecarResource) lookHere(ctx context.Context, m *sidecarModel, diags *diag.Diagnostics) error {
 	dir, err := r.stateDir()
 	if err != nil {
-		addReadError(&resp.Diagnostics, "sidecar "+localSidecar, err)
-		return
+		return err
 	}
 	st, err := daemon.Find(ctx, dir)
 	switch {
 	case errors.Is(err, daemon.ErrNotRunning):
 		m.Status = types.StringValue(sidecarStopped)
-		resp.Diagnostics.AddWarning("The sidecar does not run",
+		diags.AddWarning("The sidecar does not run",
 			fmt.Sprintf("Nothing heals or scales its farms until it is back; instances go on as they are. "+
 				"The next apply starts it. Why it ended may stand in %s.", daemon.LogPath(dir)))
 	case err != nil:
-		addReadError(&resp.Diagnostics, "sidecar "+localSidecar, err)
-		return
+		return err
 	default:
 		m.Status = types.StringValue(sidecarRunning)
 		m.Version = types.StringValue(st.Version)
 	}
 	m.ID = types.StringValue(localSidecar)
 	m.Local = types.ObjectValueMust(m.Local.AttributeTypes(ctx), nil)
-	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	return nil
+}
+
+// lookOnEC2 fills in what Auto Scaling and the store say.
+func (r *sidecarResource) lookOnEC2(ctx context.Context, m *sidecarModel, declared spec.Sidecar, diags *diag.Diagnostics) error {
+	cfg, err := r.awsIn(ctx, declared.AWS.Region)
+	if err != nil {
+		return err
+	}
+	sidecars := deploy.NewSidecars(cfg)
+	st, err := sidecars.Look(ctx, declared.ID)
+	gone := errors.Is(err, deploy.ErrGone)
+	if err != nil && !gone {
+		return err
+	}
+	alive, err := r.sidecarsOf(ctx, declared.ID, "")
+	if err != nil {
+		return err
+	}
+	why := ""
+	switch {
+	case gone:
+		why = "Its Auto Scaling group is gone."
+	case alive == 0:
+		why = fmt.Sprintf("It does not say in the store that it runs: %s.", st)
+		if trouble, err := sidecars.Trouble(ctx, declared.ID); err == nil && trouble != "" {
+			why += " Auto Scaling says: " + sentence(trouble)
+		}
+	}
+	m.Status = types.StringValue(sidecarRunning)
+	if why != "" {
+		m.Status = types.StringValue(sidecarStopped)
+		diags.AddWarning("The sidecar does not run", why+" Nothing heals or scales its farms until it is back; instances go on as they are. The next apply starts it.")
+	}
+	a := decode[sidecarAWSModel](ctx, m.AWS, diags)
+	if a == nil {
+		a = emptySidecarAWSModel()
+	}
+	looked, version := &st, st.Version
+	if gone {
+		looked, version = nil, declared.AWS.Version
+	}
+	tags := r.withoutDefaultTags(declared.AWS.Tags, stringMap(ctx, a.Tags, diags))
+	a.fill(ctx, declared, looked, tags, diags)
+	m.ID, m.Version = types.StringValue(declared.ID), types.StringValue(version)
+	m.AWS = encode(ctx, m.AWS, a, diags)
+	return nil
 }
 
 func (r *sidecarResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var m sidecarModel
+	var m, former sidecarModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !r.start(ctx, &m, &resp.Diagnostics) {
+	resp.Diagnostics.Append(req.State.Get(ctx, &former)...)
+	patience, d := m.Timeouts.Update(ctx, deployPatience)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if m.onEC2() {
+		ok := r.deploy(ctx, &m, former.Status.ValueString() == sidecarStopped, patience, &resp.Diagnostics)
+		if !ok {
+			return
+		}
+	} else if !r.start(ctx, &m, &resp.Diagnostics) {
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Delete leaves nothing of the sidecar behind, unless farms of other configurations remain: then the sidecar goes on for
-// them, and this configuration is told so. The same HCL applied twice under two farm names has one sidecar between them.
-func (r *sidecarResource) Delete(ctx context.Context, _ resource.DeleteRequest, resp *resource.DeleteResponse) {
-	err := r.remove(ctx)
+// Delete leaves nothing of the sidecar behind, unless farms of other configurations remain that no other sidecar keeps: then it goes on
+// for them, and this configuration is told so. The same HCL applied twice under two farm names has one sidecar between them.
+func (r *sidecarResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m sidecarModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	patience, d := m.Timeouts.Delete(ctx, deployPatience)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	err := r.remove(ctx, m, patience)
 	var keeps keepsFarms
 	switch {
 	case errors.As(err, &keeps):
@@ -213,8 +392,18 @@ func (r *sidecarResource) Delete(ctx context.Context, _ resource.DeleteRequest, 
 
 func (r *sidecarResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	if req.ID != localSidecar {
-		resp.Diagnostics.AddError("Unknown sidecar", fmt.Sprintf("There is no sidecar %q to import; the one of this machine is %q.", req.ID, localSidecar))
-		return
+		s, err := r.openExisting(ctx)
+		if err == nil {
+			_, err = s.Get(ctx, state.SidecarKey(req.ID))
+		}
+		if err != nil && !isGone(err) {
+			addReadError(&resp.Diagnostics, "sidecar "+req.ID, err)
+			return
+		}
+		if err != nil {
+			resp.Diagnostics.AddError("Unknown sidecar", fmt.Sprintf("There is no sidecar %q to import in this store; the one of this machine is %q.", req.ID, localSidecar))
+			return
+		}
 	}
 	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
 }

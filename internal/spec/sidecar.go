@@ -1,5 +1,16 @@
 package spec
 
+import (
+	"fmt"
+	"regexp"
+)
+
+// LocalSidecar is the id of the daemon on this machine; there is one in a state directory.
+const LocalSidecar = "local"
+
+// iamName is a role's name. https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+var iamName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
+
 // Sidecar is a declared daemon that keeps farms.
 type Sidecar struct {
 	ID    string `json:"id"`    // what Farm.Sidecar names
@@ -18,7 +29,7 @@ type SidecarAWS struct {
 	SecurityGroupIDs []string          `json:"security_group_ids,omitempty"`
 	InstanceProfile  string            `json:"instance_profile,omitempty"`
 	KeyName          string            `json:"key_name,omitempty"`
-	Farms            []string          `json:"farms,omitempty"` // that its policy reaches; empty: all of the store
+	InstanceRoles    []string          `json:"instance_roles,omitempty"` // that farms' instances are given beside those that the provider makes
 	Tags             map[string]string `json:"tags,omitempty"`
 
 	// Set by the provider: version and executables, names of blobs by architecture.
@@ -60,6 +71,14 @@ func (s Sidecar) Validate() []Problem {
 	c.instanceTypes("aws.instance_type", []string{a.InstanceType})
 	if a.Size != 1 && a.Size != 2 {
 		c.wrong("aws.size", "a sidecar is one instance, or two of which one stands by", "Write 1 or 2")
+	}
+	if s.ID == LocalSidecar {
+		c.wrong("aws.name", fmt.Sprintf("%q is the name of the sidecar on this machine", s.ID), "Choose another name")
+	}
+	for _, name := range a.InstanceRoles {
+		if !iamName.MatchString(name) {
+			c.wrong("aws.instance_roles", fmt.Sprintf("%q is not the name of an IAM role", name), "Write the role's name, not its ARN")
+		}
 	}
 	c.tags("aws.tags", a.Tags)
 	return c.problems

@@ -52,10 +52,10 @@ type activity struct {
 type group struct {
 	groupOut
 	activities []activity // the oldest first
-	members   []member
-	deleting  bool
-	refreshes []refresh
-	caller    string
+	members    []member
+	deleting   bool
+	refreshes  []refresh
+	caller     string
 }
 
 type refresh struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,17 @@ func (s *Service) Buckets() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Keys are those of a bucket's objects, sorted.
+func (s *Service) Keys(bucket string) []string {
+	s.world.Lock()
+	defer s.world.Unlock()
+	b := s.buckets[bucket]
+	if b == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(b.objects))
 }
 
 // Object is an object's bytes; ok is false where there is none.

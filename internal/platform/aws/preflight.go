@@ -8,6 +8,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -20,6 +21,10 @@ import (
 // subnets, AMI, key pair, profile, security groups, and by a dry run the permission to launch. It changes nothing.
 // Attributes are paths of farmhand_farm ("aws.ami").
 func Preflight(ctx context.Context, cfg awssdk.Config, farm spec.Farm) []spec.Problem {
+	return preflight(ctx, cfg, farm, false)
+}
+
+func preflight(ctx context.Context, cfg awssdk.Config, farm spec.Farm, sidecar bool) []spec.Problem {
 	if farm.AWS.Region != "" {
 		cfg.Region = farm.AWS.Region
 	}
@@ -32,8 +37,26 @@ func Preflight(ctx context.Context, cfg awssdk.Config, farm spec.Farm) []spec.Pr
 			Advice: strings.TrimPrefix(advice+". ", ". ") + "Check credentials and region: `aws sts get-caller-identity --region " + cfg.Region + "`"}}
 	}
 	i := inspection{ec2: ec2.NewFromConfig(cfg), elb: elb.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), farm: farm}
+	if sidecar {
+		i.tags = []types.Tag{{Key: awssdk.String(tagSidecar), Value: awssdk.String(farm.Name)}}
+	}
 	i.all(ctx)
 	return i.problems()
+}
+
+// PreflightSidecar is Preflight for a sidecar on EC2. Attributes are paths of farmhand_sidecar ("aws.instance_type").
+func PreflightSidecar(ctx context.Context, cfg awssdk.Config, s spec.Sidecar) []spec.Problem {
+	a := s.AWS
+	problems := preflight(ctx, cfg, spec.Farm{Name: s.ID, AWS: &spec.AWS{
+		Region: a.Region, SubnetIDs: a.SubnetIDs, SecurityGroupIDs: a.SecurityGroupIDs, AMI: a.AMI, InstanceTypes: []string{a.InstanceType},
+		InstanceProfile: a.InstanceProfile, KeyName: a.KeyName,
+	}}, true)
+	for i := range problems {
+		if problems[i].Attribute == "aws.instance_types" {
+			problems[i].Attribute = "aws.instance_type"
+		}
+	}
+	return problems
 }
 
 // PreflightRole is Preflight for what a role says beside its farm. Attributes are paths of farmhand_role ("aws.instance_types").
@@ -55,7 +78,8 @@ type inspection struct {
 	elb      *elb.Client
 	iam      *iam.Client // nil: the profile is not looked up
 	farm     spec.Farm
-	role     spec.Role // zero: the farm's defaults
+	role     spec.Role   // zero: the farm's defaults
+	tags     []types.Tag // of what would be launched; nil: a farm's
 	vpc      string
 	findings []finding
 }

@@ -71,12 +71,15 @@ func (i *inspection) types(ctx context.Context, w wants, image, architecture, at
 // dryRun asks EC2 whether the launch would be allowed: "DryRunOperation" is a yes
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html).
 func (i *inspection) dryRun(ctx context.Context, w wants, image, attribute string) {
-	p := AWS{farm: i.farm}
+	tags := i.tags
+	if tags == nil {
+		tags = (&AWS{farm: i.farm}).tags(tagRole, firstOf(i.role.Name, "preflight"))
+	}
 	in := &ec2.RunInstancesInput{
 		DryRun: awssdk.Bool(true), ImageId: awssdk.String(image), InstanceType: types.InstanceType(w.types[0]),
 		MinCount: awssdk.Int32(1), MaxCount: awssdk.Int32(1), SubnetId: awssdk.String(w.subnets[0]), SecurityGroupIds: w.groups,
 		MetadataOptions: &types.InstanceMetadataOptionsRequest{HttpTokens: types.HttpTokensStateRequired},
-		TagSpecifications: tagged(p.tags(tagRole, firstOf(i.role.Name, "preflight")),
+		TagSpecifications: tagged(tags,
 			types.ResourceTypeInstance, types.ResourceTypeVolume, types.ResourceTypeNetworkInterface),
 	}
 	if w.key != "" {

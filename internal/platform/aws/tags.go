@@ -11,6 +11,7 @@ import (
 // Tags by which everything that is made for a farm is found again. Users' own tags stand beside them.
 const (
 	tagFarm       = "farmhand:farm"
+	tagSidecar    = "farmhand:sidecar"
 	tagRole       = "farmhand:role"
 	tagGeneration = "farmhand:generation"
 	tagBatch      = "farmhand:batch"    // of machines: the call that made them

@@ -1,0 +1,405 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/awsconfig"
+	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/fetch"
+	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/policy"
+	awsplatform "github.com/farmhand/terraform-provider-farmhand/internal/platform/aws"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
+	"github.com/farmhand/terraform-provider-farmhand/internal/state"
+	"github.com/farmhand/terraform-provider-farmhand/internal/store"
+)
+
+// sidecarAWSModel is where a sidecar runs on EC2.
+type sidecarAWSModel struct {
+	Name             types.String `tfsdk:"name"`
+	SubnetIDs        types.Set    `tfsdk:"subnet_ids"`
+	AMI              types.String `tfsdk:"ami"`
+	InstanceType     types.String `tfsdk:"instance_type"`
+	Size             types.Int64  `tfsdk:"size"`
+	SecurityGroupIDs types.Set    `tfsdk:"security_group_ids"`
+	InstanceProfile  types.String `tfsdk:"instance_profile"`
+	InstanceRoles    types.Set    `tfsdk:"instance_roles"`
+	KeyName          types.String `tfsdk:"key_name"`
+	Tags             types.Map    `tfsdk:"tags"`
+}
+
+// deployPatience is how long EC2 may take to bring a sidecar up, to replace it, or to end it: an instance boots in a minute or two, and an
+// upgrade of two replaces one after the other.
+const deployPatience = 15 * time.Minute
+
+func sidecarAWSSchema() schema.SingleNestedAttribute {
+	return schema.SingleNestedAttribute{
+		Optional: true,
+		MarkdownDescription: "Run it on EC2: an Auto Scaling group across the zones of the subnets keeps one or two small instances that nothing can connect to. " +
+			"It needs a store in DynamoDB (`store` in the provider's block), from whose bucket the instances fetch this provider's Linux executable; nothing is " +
+			"downloaded from elsewhere. Another version of the provider is an update in place: the new instance comes before the old one goes. One of `local` and `aws` is set.",
+		PlanModifiers: []planmodifier.Object{replaceIfAppears("a sidecar does not move between this machine and EC2")},
+		Attributes: map[string]schema.Attribute{
+			"name": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: "Name, and the resource's id; a DNS label, unique in the account and region. All that is made is called `farmhand-sidecar-<name>`. Changing it makes a new sidecar.",
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+			},
+			"subnet_ids": schema.SetAttribute{
+				Required: true, ElementType: types.StringType,
+				MarkdownDescription: "Subnets of one VPC, best one in each of several zones. They need a way to DynamoDB, S3 and EC2's own endpoints (NAT, or VPC endpoints).",
+				Validators:          []validator.Set{setvalidator.SizeAtLeast(1)},
+			},
+			"ami": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: "Image with cloud-init, python3 and systemd, such as Debian's, of the instance type's architecture.",
+			},
+			"instance_type": schema.StringAttribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: "Instance type. Default: `" + spec.DefaultSidecarType + "`.",
+			},
+			"size": schema.Int64Attribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: "Instances: `1`, or `2` of which each keeps what the other does not, and takes all over within seconds when the other ends. Default: `1`; Auto Scaling replaces one that is lost.",
+			},
+			"security_group_ids": schema.SetAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Security groups. Default: one is made that lets nothing in and everything out.",
+			},
+			"instance_profile": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Name of an instance profile of your own. Its role needs what `farmhand iam-policy --for sidecar` prints. Default: one is made.",
+			},
+			"instance_roles": schema.SetAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Names of IAM roles of your own that farms' instances are given by `instance_profile`: the sidecar may hand these on, and those that the provider makes, and no others.",
+			},
+			"key_name": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Key pair for SSH, which a security group of your own would have to let in. Default: none.",
+			},
+			"tags": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Tags of everything that is made for the sidecar, over the provider's `default_tags`.",
+			},
+		},
+	}
+}
+
+// sidecarOnEC2 is the declaration with what the provider's block adds, after defaults.
+func (b *backend) sidecarOnEC2(ctx context.Context, m *sidecarAWSModel, diags *diag.Diagnostics) spec.Sidecar {
+	s := spec.Sidecar{ID: m.Name.ValueString(), AWS: &spec.SidecarAWS{
+		Region: b.region(ctx), SubnetIDs: stringSet(ctx, m.SubnetIDs, diags), AMI: m.AMI.ValueString(), InstanceType: m.InstanceType.ValueString(),
+		Size: int(m.Size.ValueInt64()), SecurityGroupIDs: stringSet(ctx, m.SecurityGroupIDs, diags), InstanceProfile: m.InstanceProfile.ValueString(),
+		InstanceRoles: stringSet(ctx, m.InstanceRoles, diags), KeyName: m.KeyName.ValueString(),
+		Tags: withTags(b.cloud.config.DefaultTags, stringMap(ctx, m.Tags, diags)), Version: b.version,
+	}}
+	s.SetDefaults()
+	return s
+}
+
+// fill takes over what is declared and what EC2 says of it; looked is nil where there is no group.
+func (m *sidecarAWSModel) fill(ctx context.Context, s spec.Sidecar, looked *deploy.Status, tags map[string]string, diags *diag.Diagnostics) {
+	a := *s.AWS
+	if looked != nil { // somebody may have changed these by hand
+		a.Size, a.SubnetIDs = looked.Size, slices.Sorted(slices.Values(looked.SubnetIDs))
+	}
+	m.Name = types.StringValue(s.ID)
+	m.SubnetIDs = fillSet(ctx, m.SubnetIDs, a.SubnetIDs, diags)
+	m.AMI = types.StringValue(a.AMI)
+	m.InstanceType = types.StringValue(a.InstanceType)
+	m.Size = types.Int64Value(int64(a.Size))
+	m.SecurityGroupIDs = fillSet(ctx, m.SecurityGroupIDs, a.SecurityGroupIDs, diags)
+	m.InstanceProfile = keepEmpty(m.InstanceProfile, a.InstanceProfile)
+	m.InstanceRoles = fillSet(ctx, m.InstanceRoles, a.InstanceRoles, diags)
+	m.KeyName = keepEmpty(m.KeyName, a.KeyName)
+	m.Tags = fillMap(ctx, m.Tags, tags, diags)
+}
+
+func emptySidecarAWSModel() *sidecarAWSModel {
+	none := types.SetNull(types.StringType)
+	return &sidecarAWSModel{SubnetIDs: none, SecurityGroupIDs: none, InstanceRoles: none, Tags: types.MapNull(types.StringType)}
+}
+
+// sidecarProblems is what stands in the way of a sidecar on EC2; asked tells whether AWS is asked, too.
+func (b *backend) sidecarProblems(ctx context.Context, s spec.Sidecar, asked bool) []spec.Problem {
+	problems := s.Validate()
+	if !b.remote() {
+		problems = append(problems, spec.Problem{Attribute: "aws", Summary: "a sidecar on EC2 cannot reach a store that is a file",
+			Advice: `Write store = { table = "farmhand" } in the provider's block: the table is made if it is not there`})
+	}
+	if _, err := sidecarExecutable(s); err != nil && len(problems) == 0 {
+		problems = append(problems, spec.Problem{Attribute: "aws.instance_type", Summary: err.Error()})
+	}
+	if len(problems) > 0 || !asked {
+		return problems
+	}
+	cfg, err := b.awsIn(ctx, s.AWS.Region)
+	if errors.Is(err, errNotKnownYet) {
+		return nil
+	}
+	if err != nil {
+		return []spec.Problem{{Attribute: "aws", Summary: err.Error()}}
+	}
+	return awsplatform.PreflightSidecar(ctx, cfg, s)
+}
+
+// sidecarExecutable is what the sidecar's instances run.
+func sidecarExecutable(s spec.Sidecar) (executable.File, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return executable.File{}, fmt.Errorf("finding the provider's own executable: %w", err)
+	}
+	found, err := executable.Linux(own)
+	if err != nil {
+		return executable.File{}, err
+	}
+	architecture := executable.OfInstanceType(s.AWS.InstanceType)
+	return found[architecture], executable.Missing(found, own, architecture)
+}
+
+// deploySidecar makes a sidecar on EC2 as declared and waits until it says in the store that it runs. It fills in what the declaration
+// says of executables, and declares it. renew replaces instances that are as they should be and do not serve.
+func (b *backend) deploySidecar(ctx context.Context, s *spec.Sidecar, renew bool, patience time.Duration) error {
+	file, err := sidecarExecutable(*s)
+	if err != nil {
+		return err
+	}
+	st, err := b.open(ctx)
+	if err != nil {
+		return err
+	}
+	blobs, err := b.openBlobs(ctx)
+	if err != nil {
+		return err
+	}
+	name, err := uploadFile(ctx, blobs, file)
+	if err != nil {
+		return fmt.Errorf("uploading the executable for %s: %w", file.Architecture, err)
+	}
+	s.AWS.Agent = map[string]string{file.Architecture: name}
+	// Declared before it is made: what an interruption leaves is found by a destroy.
+	former, _, err := store.GetJSON[spec.Sidecar](ctx, st, state.SidecarKey(s.ID))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if _, err := store.PutJSON(ctx, st, state.SidecarKey(s.ID), *s); err != nil {
+		return err
+	}
+	wanted, sidecars, err := b.sidecarDeployment(ctx, st, *s, file.SHA256, name)
+	if err != nil {
+		return err
+	}
+	if err := sidecars.Apply(ctx, wanted); err != nil {
+		return err
+	}
+	if renew {
+		if err := sidecars.Renew(ctx, s.ID); err != nil {
+			return err
+		}
+	}
+	err = sidecars.Wait(ctx, s.ID, patience, func(ctx context.Context) (bool, error) {
+		n, err := b.sidecarsOf(ctx, s.ID, s.AWS.Version)
+		return n >= s.AWS.Size, err
+	})
+	if err != nil {
+		return err
+	}
+	return b.dropFormerExecutable(ctx, st, former, *s)
+}
+
+// dropFormerExecutable removes what only the sidecar's former instances ran.
+func (b *backend) dropFormerExecutable(ctx context.Context, st store.Store, former, now spec.Sidecar) error {
+	if former.AWS == nil {
+		return nil
+	}
+	var old []string
+	for architecture, name := range former.AWS.Agent {
+		if now.AWS.Agent[architecture] != name {
+			old = append(old, name)
+		}
+	}
+	return b.dropExecutables(ctx, st, old, "")
+}
+
+// sidecarDeployment is what is made of the declaration.
+func (b *backend) sidecarDeployment(ctx context.Context, st store.Store, s spec.Sidecar, hash, blob string) (deploy.Sidecar, *deploy.Sidecars, error) {
+	cfg, err := b.awsIn(ctx, s.AWS.Region)
+	if err != nil {
+		return deploy.Sidecar{}, nil, err
+	}
+	address, err := b.address(ctx)
+	if err != nil {
+		return deploy.Sidecar{}, nil, err
+	}
+	scope, err := b.sidecarScope(ctx, st, s)
+	if err != nil {
+		return deploy.Sidecar{}, nil, err
+	}
+	endpoint := address.S3Endpoint
+	if endpoint == "" {
+		endpoint = address.Endpoint
+	}
+	architecture := executable.OfInstanceType(s.AWS.InstanceType)
+	c := b.cloud.config
+	return deploy.Sidecar{
+		ID: s.ID, Store: address.String(), Version: s.AWS.Version, Scope: scope,
+		SubnetIDs: s.AWS.SubnetIDs, AMI: s.AWS.AMI, InstanceType: s.AWS.InstanceType, Size: s.AWS.Size, SecurityGroupIDs: s.AWS.SecurityGroupIDs,
+		InstanceProfile: s.AWS.InstanceProfile, KeyName: s.AWS.KeyName, Tags: s.AWS.Tags,
+		Fetch: fetch.Service{
+			Region: address.Region, Bucket: address.Bucket, Endpoint: endpoint, FIPS: c.UseFIPSEndpoint, DualStack: c.UseDualStackEndpoint,
+			Objects:     map[string]fetch.Object{architecture: {Key: "blobs/" + blob, SHA256: hash}},
+			Environment: sidecarEnvironment(c, s.AWS.Region),
+		},
+	}, deploy.NewSidecars(cfg), nil
+}
+
+// sidecarEnvironment is how the sidecar reaches AWS: as the provider's block and environment say, with its own instance's credentials and
+// without what is only on this machine.
+func sidecarEnvironment(c awsconfig.Config, region string) map[string]string {
+	env := map[string]string{daemon.AWSVariable: awsconfig.Config{
+		Region: region, UseFIPSEndpoint: c.UseFIPSEndpoint, UseDualStackEndpoint: c.UseDualStackEndpoint,
+		MaxRetries: c.MaxRetries, RetryMode: c.RetryMode, Endpoints: c.Endpoints,
+	}.String()}
+	for _, v := range os.Environ() {
+		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_ENDPOINT_URL") || name == "AWS_USE_FIPS_ENDPOINT" || name == "AWS_USE_DUALSTACK_ENDPOINT" {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// sidecarScope is what the sidecar's policy is cut down to: the store, and the places that its farms' databases are backed up to.
+func (b *backend) sidecarScope(ctx context.Context, st store.Store, s spec.Sidecar, more ...spec.Role) (policy.Scope, error) {
+	address, err := b.address(ctx)
+	if err != nil {
+		return policy.Scope{}, err
+	}
+	account, err := b.accountID(ctx)
+	if err != nil {
+		return policy.Scope{}, err
+	}
+	farms, err := store.ListJSON[state.FarmEntry](ctx, st, state.FarmIndexKey(""))
+	if err != nil {
+		return policy.Scope{}, err
+	}
+	roles := slices.Clone(more)
+	for _, f := range farms {
+		declared, err := store.ListJSON[state.Declared[spec.Role]](ctx, st, state.RolePrefix(f.Value.Name))
+		if err != nil {
+			return policy.Scope{}, err
+		}
+		for _, r := range declared {
+			roles = append(roles, r.Value.Spec)
+		}
+	}
+	scope := scopeOf(address, account, nil)
+	scope.Backups = placesOfBackups(roles)
+	if len(s.AWS.InstanceRoles) > 0 {
+		scope.InstanceRoles = append([]string{policy.InstanceRole("*")}, s.AWS.InstanceRoles...)
+	}
+	return scope, nil
+}
+
+// allowSidecars lets the sidecars on EC2 reach where a role's database is backed up to.
+func (b *backend) allowSidecars(ctx context.Context, st store.Store, role spec.Role) error {
+	declared, err := store.ListJSON[spec.Sidecar](ctx, st, state.SidecarKey(""))
+	if err != nil {
+		return err
+	}
+	for _, d := range declared {
+		s := d.Value
+		if s.AWS == nil || s.AWS.InstanceProfile != "" {
+			continue
+		}
+		scope, err := b.sidecarScope(ctx, st, s, role)
+		if err != nil {
+			return err
+		}
+		cfg, err := b.awsIn(ctx, s.AWS.Region)
+		if err != nil {
+			return err
+		}
+		if err := deploy.ApplyRole(ctx, iam.NewFromConfig(cfg), deploy.SidecarRole(s.ID, s.AWS.Tags, scope)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sidecarsOf counts the processes of a sidecar that say in the store that they run; version "" for any.
+func (b *backend) sidecarsOf(ctx context.Context, id, version string) (n int, err error) {
+	alive, err := b.sidecarsAlive(ctx)
+	if err != nil && !isGone(err) {
+		return 0, err
+	}
+	for _, a := range alive {
+		if a.Sidecar == id && (version == "" || a.Version == version) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// undeploySidecar removes all that was made for a sidecar on EC2; what is not there is no error.
+func (b *backend) undeploySidecar(ctx context.Context, id string, patience time.Duration) error {
+	cfg, err := b.awsConfig(ctx)
+	if err != nil {
+		return err
+	}
+	if err := deploy.NewSidecars(cfg).Remove(ctx, id, patience); err != nil {
+		return err
+	}
+	st, err := b.openExisting(ctx)
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	alive, err := store.ListJSON[state.Alive](ctx, st, state.AlivePrefix())
+	if err != nil {
+		return err
+	}
+	for _, a := range alive {
+		if a.Value.Sidecar != id {
+			continue
+		}
+		if err := st.Delete(ctx, a.Key); err != nil { // its instances have ended, with or without a word
+			return err
+		}
+	}
+	declared, _, err := store.GetJSON[spec.Sidecar](ctx, st, state.SidecarKey(id))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if declared.AWS != nil {
+		var names []string
+		for _, name := range declared.AWS.Agent {
+			names = append(names, name)
+		}
+		if err := b.dropExecutables(ctx, st, names, state.SidecarKey(id)); err != nil {
+			return err
+		}
+	}
+	return st.Delete(ctx, state.SidecarKey(id))
+}
