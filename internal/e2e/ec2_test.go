@@ -37,16 +37,23 @@ provider "farmhand" {
     elbv2    = %[3]q
     iam      = %[3]q
     sts      = %[3]q
+
+    autoscaling = %[3]q
   }
 }
 
-resource "farmhand_sidecar" "here" {
-  local = {}
+resource "farmhand_sidecar" "main" {
+  aws = {
+    name          = %[4]q
+    subnet_ids    = ["` + ec2.SubnetA + `", "` + ec2.SubnetB + `"]
+    ami           = "` + ec2.ImageAMD64 + `"
+    instance_type = "t3.nano"
+  }
 }
 
 resource "farmhand_farm" "f" {
   name    = %[4]q
-  sidecar = farmhand_sidecar.here.id
+  sidecar = farmhand_sidecar.main.id
   zone    = "%[4]s.internal"
   tick    = "1s"
   aws = {
@@ -73,7 +80,8 @@ resource "farmhand_role" "web" {
 }
 `
 
-// TestEC2: the whole way of a farm on EC2, of which EC2 itself alone is a stand-in and its instances are containers. User data fetches
+// TestEC2: the whole way of a farm on EC2, of which EC2 itself alone is a stand-in and its instances are containers, the sidecar's as well:
+// nothing of farmhand runs on this machine. User data fetches
 // the agent with the instance profile's credentials from the metadata service, the agent logs in to the store with them, pages are
 // served through targets that the balancer finds healthy by asking them, a container that is killed is an instance that crashed and is
 // replaced, and a destroy leaves nothing.
@@ -103,6 +111,23 @@ func TestEC2(t *testing.T) {
 
 	f := w.farm(t, "unused", "", stateDir(t))
 	f.Name, f.Platform = "", ""
+	// The farm's instances, the sidecar's not among them.
+	servers := func() (ids []string) {
+		for _, id := range aws.EC2.Alive() {
+			if aws.EC2.Tags(id)["farmhand:farm"] == name {
+				ids = append(ids, id)
+			}
+		}
+		return ids
+	}
+	sidecar := func() string {
+		for _, id := range aws.EC2.Alive() {
+			if aws.EC2.Tags(id)["farmhand:sidecar"] == name {
+				return id
+			}
+		}
+		return ""
+	}
 	f.Env = []string{"AWS_CONFIG_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
 	use := func(servers int) {
 		t.Helper()
@@ -141,7 +166,7 @@ func TestEC2(t *testing.T) {
 		t.Helper()
 		eventually(t, fmt.Sprintf("pages from %v through the balancer", want), func(ctx context.Context) (bool, string) {
 			got := served(ctx)
-			return slices.Equal(got, want), fmt.Sprintf("%v by targets %v of instances %v", got, aws.ELB.Targets(aws.TargetGroup()), aws.EC2.Alive())
+			return slices.Equal(got, want), fmt.Sprintf("%v by targets %v of instances %v", got, aws.ELB.Targets(aws.TargetGroup()), servers())
 		})
 	}
 	serves("web-1")
@@ -156,11 +181,19 @@ func TestEC2(t *testing.T) {
 	must(t, err)
 	serves("web-1", "web-2", "web-3")
 
-	victim := aws.EC2.Alive()[0]
+	// The sidecar's own instance is lost first: Auto Scaling brings another, which takes the farm over.
+	former := sidecar()
+	must(t, w.engine.Kill(t.Context(), instances.Container(former)))
+	eventually(t, "another instance of the sidecar", func(ctx context.Context) (bool, string) {
+		aws.AutoScaling.Tick() // nobody asks it anything meanwhile
+		now := sidecar()
+		return now != "" && now != former, now
+	})
+	victim := servers()[0]
 	killed := time.Now()
 	must(t, w.engine.Kill(t.Context(), instances.Container(victim)))
 	eventually(t, "another instance in its place", func(ctx context.Context) (bool, string) {
-		alive := aws.EC2.Alive()
+		alive := servers()
 		return len(alive) == 3 && !slices.Contains(alive, victim), strings.Join(alive, ", ")
 	})
 	t.Logf("replaced %s after the kill", time.Since(killed).Round(100*time.Millisecond))
