@@ -31,6 +31,17 @@ variable "ami" {
   type        = string
 }
 
+variable "sidecar_ami" {
+  description = "Debian 12 for arm64 as it comes, for the sidecar's t4g.nano."
+  type        = string
+}
+
+variable "sidecar_size" {
+  description = "Instances of the sidecar: 1, or 2 that stand in for each other."
+  type        = number
+  default     = 1
+}
+
 variable "instance_types" {
   description = "Instance types in order of preference."
   type        = list(string)

@@ -11,8 +11,14 @@ provider "farmhand" {
   store  = { table = var.table }
 }
 
+# The daemon that keeps the farm as it is declared here, on an instance of its own that nothing can connect to.
 resource "farmhand_sidecar" "here" {
-  local = {}
+  aws = {
+    name       = var.farm
+    subnet_ids = var.subnet_ids
+    ami        = var.sidecar_ami
+    size       = var.sidecar_size
+  }
 }
 
 resource "farmhand_farm" "jobs" {

@@ -449,7 +449,7 @@ func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
 // The examples are applied as they are, with endpoints and credentials from the environment alone, as $AWS_ENDPOINT_URL points every
 // client.
 func TestExamplesOnEC2(t *testing.T) {
-	w := newAWSWorld(t)
+	w, _ := newWorldOfSidecars(t)
 	w.aws.ELB.Configure(w.aws.TargetGroup(), func(g *elb.Group) { g.DeregistrationDelay = 500 * time.Millisecond })
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": w.aws.URL, "AWS_ENDPOINT_URL_DYNAMODB": w.table.URL, "FARMHAND_STATE_DIR": w.dir,
@@ -462,6 +462,7 @@ func TestExamplesOnEC2(t *testing.T) {
 		"subnet_ids":         config.SetVariable(config.StringVariable(ec2.SubnetA), config.StringVariable(ec2.SubnetB)),
 		"security_group_ids": config.SetVariable(config.StringVariable(ec2.Group)),
 		"ami":                config.StringVariable(ec2.ImageARM64),
+		"sidecar_ami":        config.StringVariable(ec2.ImageARM64),
 	}
 	site, err := filepath.Abs("../../examples/lamp/site")
 	w.must(err)
@@ -469,12 +470,12 @@ func TestExamplesOnEC2(t *testing.T) {
 	for _, c := range []struct {
 		name, farm string
 		variables  config.Variables
-		serving    int
+		serving    int // the sidecar's instance among them
 	}{
-		{"lamp-ec2", "shop", with(config.Variables{"site": config.StringVariable(site), "target_group_arns": config.SetVariable(config.StringVariable(w.aws.TargetGroup()))}), 6},
+		{"lamp-ec2", "shop", with(config.Variables{"site": config.StringVariable(site), "target_group_arns": config.SetVariable(config.StringVariable(w.aws.TargetGroup()))}), 7},
 		{"lamp-ec2", "shop", with(config.Variables{"site": config.StringVariable(site), "target_group_arns": config.SetVariable(config.StringVariable(w.aws.TargetGroup())),
-			"database": config.ObjectVariable(map[string]config.Variable{"host": config.StringVariable("db.example.com"), "name": config.StringVariable("app"), "user": config.StringVariable("app")})}), 3},
-		{"queue-workers", "jobs", with(config.Variables{"queue_url": config.StringVariable("https://sqs.eu-west-1.amazonaws.com/123456789012/jobs")}), 0},
+			"database": config.ObjectVariable(map[string]config.Variable{"host": config.StringVariable("db.example.com"), "name": config.StringVariable("app"), "user": config.StringVariable("app")})}), 4},
+		{"queue-workers", "jobs", with(config.Variables{"queue_url": config.StringVariable("https://sqs.eu-west-1.amazonaws.com/123456789012/jobs")}), 1},
 	} {
 		stop := w.playAgentsOf(c.farm)
 		resource.Test(t, resource.TestCase{

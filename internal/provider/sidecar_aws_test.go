@@ -52,9 +52,10 @@ func (p *sidecarProcesses) Start(m ec2.Machine) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.started++
+	address := fmt.Sprintf("10.0.0.%d", 10+p.started)
 	line := executed.FindStringSubmatch(m.UserData)
 	if line == nil {
-		return "", fmt.Errorf("user data of %s starts nothing:\n%s", m.ID, m.UserData)
+		return address, nil // a farm's server: a record
 	}
 	own, err := os.Executable()
 	if err != nil {
@@ -84,7 +85,7 @@ func (p *sidecarProcesses) Start(m ec2.Machine) (string, error) {
 		return "", err
 	}
 	p.running[m.ID] = cmd
-	return fmt.Sprintf("10.0.0.%d", 10+p.started), nil
+	return address, nil
 }
 
 // end ends the process of an instance as an instance's end does, or as a crash.
@@ -123,6 +124,15 @@ func (p *sidecarProcesses) Close() {
 	}
 }
 
+// newWorldOfSidecars is an awsWorld in which sidecars run.
+func newWorldOfSidecars(t *testing.T) (*awsWorld, *sidecarProcesses) {
+	t.Helper()
+	p := &sidecarProcesses{t: t, running: map[string]*exec.Cmd{}, dir: t.TempDir()}
+	w := newAWSWorldWith(t, awstest.Options{Backing: p})
+	p.credentials = w.credentials("AKIAINSTANCE")
+	return w, p
+}
+
 const sidecarOnEC2HCL = `
 resource "farmhand_sidecar" "main" {
   aws = {
@@ -153,9 +163,7 @@ resource "farmhand_role" "web" {
 // A sidecar on EC2, whose instances are processes that run what their user data says: it keeps a farm, comes back when its instance is
 // lost, shows in the plan when it does not run, is upgraded without the farm noticing, has another beside it, and leaves nothing.
 func TestASidecarOnEC2(t *testing.T) {
-	processes := &sidecarProcesses{t: t, running: map[string]*exec.Cmd{}, dir: t.TempDir()}
-	w := newAWSWorldWith(t, awstest.Options{Backing: processes})
-	processes.credentials = w.credentials("AKIAINSTANCE")
+	w, processes := newWorldOfSidecars(t)
 	const address = "farmhand_sidecar.main"
 	farm := func(size int) string { return fmt.Sprintf(sidecarOnEC2HCL, ec2.ImageARM64, size) }
 	status := func(want string) statecheck.StateCheck {
