@@ -416,6 +416,7 @@ func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
 	}
 	same := func(hcl string) string { return hcl }
 	t.Setenv(executable.Variable("arm64"), "") // there is one for amd64 only
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	w.aws.InvalidKey("AKIAWRONG")
 	bad := func(config string, want *regexp.Regexp) resource.TestStep {
 		return resource.TestStep{Config: config, PlanOnly: true, ExpectError: want}
@@ -428,7 +429,11 @@ func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
 		bad(farm(replace("t3.small", "t9.huge")), says("t9.huge")),
 		bad(farm(replace(w.aws.TargetGroup(), "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/lost/0123456789abcdef")), says("target_group_arns", "lost")),
 		bad(farm(replace("{ target_group_arns", `{ instance_types = ["t4g.small"], target_group_arns`)), says("instance type t4g.small", "Linux executable for arm64")),
+		bad(farm(replace("key_name", "security_group_ids = [\"sg-0123456789abcdef0\"]\nkey_name")), says("aws.security_group_ids", "sg-0123456789abcdef0")),
+		bad(farm(replace("key_name", "instance_profile = \"lost\"\nkey_name")), says("aws.instance_profile", "lost")),
 		bad(w.provider("eu-west-1", w.credentials("AKIAWRONG"))+farm(same), says("credentials")),
+		bad(w.provider("eu-west-1", os.DevNull)+farm(same), says("there are no AWS credentials", "AWS_PROFILE")),
+		bad(w.provider("eu-wset-1", w.credentials("AKIAEXAMPLE"))+farm(same), says("eu-wset-1")),
 		{PreConfig: func() { w.aws.Deny("ec2:RunInstances") }, Config: farm(same), PlanOnly: true, ExpectError: says("ec2:RunInstances")},
 		{
 			PreConfig: func() {
@@ -441,6 +446,14 @@ func TestBadInputOnEC2IsFoundInThePlan(t *testing.T) {
 				}
 			},
 			Config: farm(same), PlanOnly: true, ExpectNonEmptyPlan: true,
+		},
+		{ // a quota is a warning in the plan, since it may be raised until the launch; the apply says what it waits for, and leaves nothing
+			PreConfig: func() { w.aws.EC2.Quota(0) },
+			Config:    farm(replace("  behavior =", "  timeouts = { create = \"5s\" }\n  behavior =")), ExpectError: says("VcpuLimitExceeded"),
+		},
+		{
+			PreConfig: func() { w.aws.EC2.Quota(-1) },
+			Config:    farm(same), PlanOnly: true, ExpectNonEmptyPlan: true,
 		},
 	}
 	w.run(steps...)

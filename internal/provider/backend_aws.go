@@ -121,6 +121,9 @@ func (b *backend) openRemote(ctx context.Context, readOnly bool) (store.Store, s
 		return nil, nil, fmt.Errorf("%w: %w", errNoStore, err)
 	}
 	if err != nil {
+		if cfg, broken := b.awsConfig(ctx); broken == nil {
+			err = awsconfig.Reach(ctx, cfg, err)
+		}
 		return nil, nil, fmt.Errorf("opening the store in table %s: %w", a.Table, err)
 	}
 	return s, blobs, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
@@ -27,7 +28,7 @@ func Remove(ctx context.Context, cfg aws.Config, o Options) (left string, err er
 
 func (s *Store) remove(ctx context.Context) (left string, err error) {
 	table, err := s.describe(ctx)
-	if err != nil || table == nil {
+	if err != nil || table == nil || table.TableStatus == types.TableStatusDeleting {
 		return "", err
 	}
 	if err := checkSchema(table); err != nil {
