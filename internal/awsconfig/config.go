@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,23 @@ func (c Config) String() string {
 		return "aws configuration: " + err.Error()
 	}
 	return string(b)
+}
+
+// Environment is what String leaves out, as variables for a process that is to reach AWS in the same way; nil for nothing.
+func (c Config) Environment() []string {
+	if c.AccessKey == "" {
+		return nil
+	}
+	return []string{"AWS_ACCESS_KEY_ID=" + c.AccessKey, "AWS_SECRET_ACCESS_KEY=" + c.SecretKey, "AWS_SESSION_TOKEN=" + c.Token}
+}
+
+// OfSession tells whether the keys that are said, or else those of this process's environment, end with a session. A profile is read
+// before the environment.
+func (c Config) OfSession() bool {
+	if c.AccessKey != "" {
+		return c.Token != ""
+	}
+	return c.Profile == "" && os.Getenv("AWS_ACCESS_KEY_ID") != "" && os.Getenv("AWS_SESSION_TOKEN") != ""
 }
 
 // GoString keeps %#v from telling secrets.

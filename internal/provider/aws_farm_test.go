@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/hashicorp/terraform-plugin-testing/config"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -292,39 +293,54 @@ func TestAFarmOnEC2(t *testing.T) {
 
 // playAgentsOf reports for every instance of a farm whose machine is there that it serves, as its agent would, until stop.
 func (w *awsWorld) playAgentsOf(farm string) (stop func()) {
-	ctx, cancel := context.WithCancel(w.t.Context())
+	return playAgents(w.t, w.table.Config(w.t), "farmhand", func(ctx context.Context, s store.Store) error {
+		instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix(farm))
+		if err != nil {
+			return err
+		}
+		alive := w.aws.EC2.Alive()
+		for _, i := range instances {
+			if i := i.Value; slices.Contains(alive, i.PlatformID) {
+				var database *state.DatabaseReport
+				if i.Role == "mysql" {
+					database = w.databaseReport(ctx, s, farm, i)
+				}
+				if err := serves(ctx, s, farm, i, database); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// serves reports of an instance that it serves.
+func serves(ctx context.Context, s store.Store, farm string, i state.Instance, database *state.DatabaseReport) error {
+	_, err := store.PutJSON(ctx, s, state.ReportKey(farm, i.Name()), state.Report{Instance: i.Name(), Token: i.Token, At: time.Now(),
+		Boot: state.Boot{Step: "done", Done: true}, Checks: []state.Check{{Name: "behavior", OK: true}}, Database: database})
+	return err
+}
+
+// playAgents calls turn ten times a second with the store of a table, from when it is there until stop. A turn that fails comes again.
+func playAgents(t *testing.T, cfg aws.Config, table string, turn func(context.Context, store.Store) error) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	stop = func() { cancel(); done.Wait() }
-	w.t.Cleanup(stop)
-	settings := w.table.Config(w.t)
+	t.Cleanup(stop)
 	done.Go(func() {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		var s *dynamodb.Store
 		for ; ctx.Err() == nil; <-tick.C {
 			if s == nil {
-				opened, err := dynamodb.Open(ctx, settings, dynamodb.Options{Table: "farmhand", Mode: dynamodb.Existing, Log: slog.New(slog.DiscardHandler)})
+				opened, err := dynamodb.Open(ctx, cfg, dynamodb.Options{Table: table, Mode: dynamodb.Existing, Log: slog.New(slog.DiscardHandler)})
 				if err != nil {
 					continue // it is not made yet
 				}
 				s = opened
 				defer s.Close()
 			}
-			instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix(farm))
-			if err != nil {
-				continue
-			}
-			alive := w.aws.EC2.Alive()
-			for _, i := range instances {
-				if i := i.Value; slices.Contains(alive, i.PlatformID) {
-					var database *state.DatabaseReport
-					if i.Role == "mysql" {
-						database = w.databaseReport(ctx, s, farm, i)
-					}
-					_, _ = store.PutJSON(ctx, s, state.ReportKey(farm, i.Name()), state.Report{Instance: i.Name(), Token: i.Token, At: time.Now(),
-						Boot: state.Boot{Step: "done", Done: true}, Checks: []state.Check{{Name: "behavior", OK: true}}, Database: database})
-				}
-			}
+			_ = turn(ctx, s)
 		}
 	})
 	return stop

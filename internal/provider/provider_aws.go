@@ -71,7 +71,7 @@ func providerAWSAttributes() map[string]schema.Attribute {
 		"profile":                  schema.StringAttribute{Optional: true, MarkdownDescription: "Profile of the shared configuration files. Default: `$AWS_PROFILE`."},
 		"shared_config_files":      schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Shared configuration files. Default: `~/.aws/config`."},
 		"shared_credentials_files": schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Shared credentials files. Default: `~/.aws/credentials`."},
-		"access_key":               schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Access key, where there is no better way. It reaches neither state nor store, and no local sidecar: that one needs a profile."},
+		"access_key":               schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Access key, where there is no better way. It reaches neither state nor store; a local sidecar is given it by its environment."},
 		"secret_key":               schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Secret key that goes with it."},
 		"token":                    schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Session token that goes with them."},
 		"custom_ca_bundle":         schema.StringAttribute{Optional: true, MarkdownDescription: "File of certificates to trust, in PEM. Default: `$AWS_CA_BUNDLE`."},

@@ -117,6 +117,12 @@ func (r *sidecarResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 				fmt.Sprintf("local: %s is set, so this looks like a runner of a pipeline. A local sidecar ends with its machine, and "+
 					"nothing heals or scales the farm from then on. Apply from a machine that stays, or run it on EC2 with aws = {...}.", runner))
 		}
+		if r.remote() && r.cloud.config.OfSession() {
+			resp.Diagnostics.AddAttributeWarning(path.Root("local"), "The sidecar's credentials will expire",
+				"local: the AWS credentials are a session's, by its token. The sidecar has no way to renew them, and keeps nothing when they have expired. "+
+					"Name a profile that renews them (aws sso login, credential_process), or run it on EC2 with aws = {...}. "+
+					"An apply after it has ended starts it with those of the moment.")
+		}
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
@@ -240,6 +246,7 @@ func (r *sidecarResource) start(ctx context.Context, m *sidecarModel, diags *dia
 			return false
 		}
 		options.Store, options.AWS = address.String(), r.cloud.config.String()
+		options.Env = r.cloud.config.Environment()
 	}
 	st, err := daemon.Start(ctx, options)
 	if err != nil {

@@ -1,6 +1,9 @@
 package iam
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/wire"
 )
 
@@ -21,6 +24,7 @@ type (
 	profilesOut struct {
 		InstanceProfiles []profileOut
 		IsTruncated      bool
+		Marker           string
 	}
 	tagProfile struct {
 		InstanceProfileName string `q:",required"`
@@ -37,6 +41,7 @@ func (s *Service) onProfiles() {
 		}
 		return &oneProfile{s.describe(p)}, nil
 	})
+	wire.On(s.Query, "ListInstanceProfiles", s.listProfiles)
 	wire.On(s.Query, "DeleteInstanceProfile", func(_ *wire.Context, in *profileName) (*nothing, error) {
 		p, err := s.profile(in.InstanceProfileName)
 		if err != nil {
@@ -130,4 +135,20 @@ func (s *Service) createProfile(_ *wire.Context, in *createProfile) (*oneProfile
 		Arn: s.world.ARN("iam", "", "instance-profile"+in.Path+in.InstanceProfileName), CreateDate: s.world.Now(), Tags: in.Tags}}
 	s.profiles[in.InstanceProfileName] = p
 	return &oneProfile{s.describe(p)}, nil
+}
+
+func (s *Service) listProfiles(_ *wire.Context, in *listRoles) (*profilesOut, error) {
+	size, werr := s.world.Size(in.MaxItems, 1, 1000)
+	if werr != nil {
+		return nil, wire.Errorf("ValidationError", "%s", werr.Message)
+	}
+	page, next, werr := wire.Page(slices.Sorted(maps.Keys(s.profiles)), func(n string) string { return n }, "profiles", in.Marker, size)
+	if werr != nil {
+		return nil, wire.Errorf("ValidationError", "Invalid Marker")
+	}
+	out := &profilesOut{Marker: next, IsTruncated: next != ""}
+	for _, n := range page {
+		out.InstanceProfiles = append(out.InstanceProfiles, s.describe(s.profiles[n]))
+	}
+	return out, nil
 }
