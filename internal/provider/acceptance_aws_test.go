@@ -101,6 +101,7 @@ func newAccAWS(t *testing.T) *accAWS {
 	if v := os.Getenv("FARMHAND_ACC_VERSION"); v != "" {
 		a.version = v
 	}
+	t.Setenv(versionVariable, a.version) // that of the sidecar here, a copy of this binary
 	a.findNetwork()
 	a.findImage()
 	t.Logf("suite %s in %s: subnets %v, image %s, type %s, agents played: %v", a.name, cfg.Region, a.subnets, a.ami, a.instanceType, a.played)
