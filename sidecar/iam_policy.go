@@ -28,6 +28,7 @@ the roles that it makes.`,
 	f.StringVar(&s.Region, "region", "*", "region")
 	f.StringVar(&s.Account, "account", "*", "number of the account")
 	f.StringSliceVar(&s.Backups, "backups", nil, "BUCKET or BUCKET/PREFIX that roles are backed up to; may be given several times")
+	f.StringVar(&s.LogGroup, "log-group", "", "CloudWatch log group that the sidecar writes to (default none)")
 	explain := f.Bool("explain", false, "say why, line by line, instead of JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if s.Bucket == "" {

@@ -46,6 +46,7 @@ in the background; by hand it is for a supervisor such as systemd, or for lookin
 		Args: cobra.NoArgs,
 	}
 	id := cmd.Flags().String("sidecar", "", "id of the farmhand_sidecar that this is, for whoever looks into the store")
+	group := cmd.Flags().String("log-group", "", "log group of CloudWatch Logs that the log goes to as well; it must be there")
 	level := cmd.Flags().String("log-level", "info", "debug, info, warn or error")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		daemon.Isolate()
@@ -53,7 +54,9 @@ in the background; by hand it is for a supervisor such as systemd, or for lookin
 		if err := l.UnmarshalText([]byte(*level)); err != nil {
 			return usage("--log-level %q: write debug, info, warn or error", *level)
 		}
-		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: l}))
+		out, closeLog := logTo(cmd.ErrOrStderr(), *group, *id)
+		defer closeLog()
+		log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: l}))
 		dir, err := stateDir(cmd)
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/iam"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/logs"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/route53"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/s3"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/wire"
@@ -52,6 +53,7 @@ type Server struct {
 	Route53     *route53.Service
 	IAM         *iam.Service
 	S3          *s3.Service
+	Logs        *logs.Service
 
 	world    *wire.World
 	services map[string]wire.Service // by the name in a credential scope

@@ -5,6 +5,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/iam"
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/logs"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/route53"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/s3"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/sts"
@@ -21,9 +22,10 @@ func (s *Server) register(o Options) {
 	s.AutoScaling = autoscaling.New(s.world, s.EC2)
 	s.Route53 = route53.New(s.world)
 	s.S3 = s3.New(s.world)
+	s.Logs = logs.New(s.world)
 	s.services = map[string]wire.Service{
 		"ec2": s.EC2, "elasticloadbalancing": s.ELB, "autoscaling": s.AutoScaling, "iam": s.IAM, "route53": s.Route53,
-		"sts": sts.New(s.world, s.IAM.RoleID), "s3": s.S3,
+		"sts": sts.New(s.world, s.IAM.RoleID), "s3": s.S3, "logs": s.Logs,
 	}
 }
 

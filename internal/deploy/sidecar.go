@@ -31,6 +31,7 @@ type Sidecar struct {
 	InstanceProfile  string   // empty: one of its own is made
 	KeyName          string
 	Tags             map[string]string
+	LogGroup         string // of CloudWatch Logs; empty: the journal only
 
 	// Fetch is the executable in the bucket; name, arguments and sandbox are filled in here.
 	Fetch fetch.Service

@@ -27,6 +27,9 @@ func (s Sidecar) UserData() (string, error) {
 	f := s.Fetch
 	f.Name, f.Description, f.Sandboxed = "farmhand-sidecar", "Farmhand sidecar "+s.ID, true
 	f.Args = []string{"run", "--store", s.Store, "--sidecar", s.ID}
+	if s.LogGroup != "" {
+		f.Args = append(f.Args, "--log-group", s.LogGroup)
+	}
 	return f.UserData()
 }
 

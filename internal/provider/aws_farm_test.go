@@ -112,6 +112,7 @@ provider "farmhand" {
     sts         = %[6]q
     route53     = %[6]q
     autoscaling = %[6]q
+    logs        = %[6]q
   }
 }
 `, w.dir, region, credentials, os.DevNull, w.table.URL, w.aws.URL)

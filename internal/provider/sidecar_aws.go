@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -42,6 +44,7 @@ type sidecarAWSModel struct {
 	InstanceRoles    types.Set    `tfsdk:"instance_roles"`
 	KeyName          types.String `tfsdk:"key_name"`
 	Tags             types.Map    `tfsdk:"tags"`
+	LogGroup         types.String `tfsdk:"log_group"`
 }
 
 // deployPatience is how long EC2 may take to bring a sidecar up, to replace it, or to end it: an instance boots in a minute or two, and an
@@ -94,6 +97,10 @@ func sidecarAWSSchema() schema.SingleNestedAttribute {
 				Optional:            true,
 				MarkdownDescription: "Key pair for SSH, which a security group of your own would have to let in. Default: none.",
 			},
+			"log_group": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Log group of CloudWatch Logs that is there, such as `aws_cloudwatch_log_group.<name>.name`: the sidecar's log goes there, too, a stream for each instance. Default: the journal only.",
+			},
 			"tags": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "Tags of everything that is made for the sidecar, over the provider's `default_tags`.",
@@ -107,7 +114,7 @@ func (b *backend) sidecarOnEC2(ctx context.Context, m *sidecarAWSModel, diags *d
 	s := spec.Sidecar{ID: m.Name.ValueString(), AWS: &spec.SidecarAWS{
 		Region: b.region(ctx), SubnetIDs: stringSet(ctx, m.SubnetIDs, diags), AMI: m.AMI.ValueString(), InstanceType: m.InstanceType.ValueString(),
 		Size: int(m.Size.ValueInt64()), SecurityGroupIDs: stringSet(ctx, m.SecurityGroupIDs, diags), InstanceProfile: m.InstanceProfile.ValueString(),
-		InstanceRoles: stringSet(ctx, m.InstanceRoles, diags), KeyName: m.KeyName.ValueString(),
+		InstanceRoles: stringSet(ctx, m.InstanceRoles, diags), KeyName: m.KeyName.ValueString(), LogGroup: m.LogGroup.ValueString(),
 		Tags: withTags(b.cloud.config.DefaultTags, stringMap(ctx, m.Tags, diags)), Version: b.version,
 	}}
 	s.SetDefaults()
@@ -129,6 +136,7 @@ func (m *sidecarAWSModel) fill(ctx context.Context, s spec.Sidecar, looked *depl
 	m.InstanceProfile = keepEmpty(m.InstanceProfile, a.InstanceProfile)
 	m.InstanceRoles = fillSet(ctx, m.InstanceRoles, a.InstanceRoles, diags)
 	m.KeyName = keepEmpty(m.KeyName, a.KeyName)
+	m.LogGroup = keepEmpty(m.LogGroup, a.LogGroup)
 	m.Tags = fillMap(ctx, m.Tags, tags, diags)
 }
 
@@ -157,7 +165,29 @@ func (b *backend) sidecarProblems(ctx context.Context, s spec.Sidecar, asked boo
 	if err != nil {
 		return []spec.Problem{{Attribute: "aws", Summary: err.Error()}}
 	}
-	return awsplatform.PreflightSidecar(ctx, cfg, s)
+	return append(awsplatform.PreflightSidecar(ctx, cfg, s), logGroupProblems(ctx, cfg, s)...)
+}
+
+// logGroupProblems tells whether the log group is there, as far as that may be asked.
+func logGroupProblems(ctx context.Context, cfg aws.Config, s spec.Sidecar) []spec.Problem {
+	name := s.AWS.LogGroup
+	if name == "" {
+		return nil
+	}
+	pages := cloudwatchlogs.NewDescribeLogGroupsPaginator(cloudwatchlogs.NewFromConfig(cfg), &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return []spec.Problem{{Attribute: "aws.log_group", Warning: true, Summary: "whether log group " + name + " is there cannot be asked: " + err.Error(),
+				Advice: "farmhand iam-policy --for provider prints the permission, logs:DescribeLogGroups"}}
+		}
+		for _, g := range page.LogGroups {
+			if aws.ToString(g.LogGroupName) == name {
+				return nil
+			}
+		}
+	}
+	return []spec.Problem{{Attribute: "aws.log_group", Summary: "there is no log group " + name + " in " + s.AWS.Region, Advice: "Make it, with the retention that you want, or leave this out"}}
 }
 
 // sidecarExecutable is what the sidecar's instances run.
@@ -261,7 +291,7 @@ func (b *backend) sidecarDeployment(ctx context.Context, st store.Store, s spec.
 	return deploy.Sidecar{
 		ID: s.ID, Store: address.String(), Version: s.AWS.Version, Scope: scope,
 		SubnetIDs: s.AWS.SubnetIDs, AMI: s.AWS.AMI, InstanceType: s.AWS.InstanceType, Size: s.AWS.Size, SecurityGroupIDs: s.AWS.SecurityGroupIDs,
-		InstanceProfile: s.AWS.InstanceProfile, KeyName: s.AWS.KeyName, Tags: s.AWS.Tags,
+		InstanceProfile: s.AWS.InstanceProfile, KeyName: s.AWS.KeyName, Tags: s.AWS.Tags, LogGroup: s.AWS.LogGroup,
 		Fetch: fetch.Service{
 			Region: address.Region, Bucket: address.Bucket, Endpoint: endpoint, FIPS: c.UseFIPSEndpoint, DualStack: c.UseDualStackEndpoint,
 			Objects:     map[string]fetch.Object{architecture: {Key: "blobs/" + blob, SHA256: hash}},
@@ -310,7 +340,7 @@ func (b *backend) sidecarScope(ctx context.Context, st store.Store, s spec.Sidec
 		}
 	}
 	scope := scopeOf(address, account, nil)
-	scope.Backups = placesOfBackups(roles)
+	scope.Backups, scope.LogGroup = placesOfBackups(roles), s.AWS.LogGroup
 	if len(s.AWS.InstanceRoles) > 0 {
 		scope.InstanceRoles = append([]string{policy.InstanceRole("*")}, s.AWS.InstanceRoles...)
 	}

@@ -140,6 +140,7 @@ resource "farmhand_sidecar" "main" {
     subnet_ids = ["` + ec2.SubnetA + `", "` + ec2.SubnetB + `"]
     ami        = "%s"
     size       = %d
+    log_group  = "farmhand"
   }
 }
 
@@ -164,6 +165,7 @@ resource "farmhand_role" "web" {
 // lost, shows in the plan when it does not run, is upgraded without the farm noticing, has another beside it, and leaves nothing.
 func TestASidecarOnEC2(t *testing.T) {
 	w, processes := newWorldOfSidecars(t)
+	w.aws.Logs.AddGroup("farmhand")
 	const address = "farmhand_sidecar.main"
 	farm := func(size int) string { return fmt.Sprintf(sidecarOnEC2HCL, ec2.ImageARM64, size) }
 	status := func(want string) statecheck.StateCheck {
@@ -260,6 +262,12 @@ func TestASidecarOnEC2(t *testing.T) {
 	if buckets := w.aws.S3.Buckets(); len(buckets) > 0 {
 		t.Errorf("destroy left buckets %v", buckets)
 	}
+	said := fmt.Sprint(w.aws.Logs.Lines("farmhand"))
+	for _, want := range []string{"main/", "sidecar started", "farm opened", "sidecar stopped"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the log group has no %q: %.2000s", want, said)
+		}
+	}
 }
 
 // role is the machine of the farm's first web server.
@@ -296,6 +304,8 @@ func TestBadInputOfASidecarOnEC2(t *testing.T) {
 		bad(sidecar(whole+"\ninstance_profile = \"lost\""), "aws.instance_profile", "lost"),
 		bad(sidecar(whole+"\nsecurity_group_ids = [\"sg-0123456789abcdef0\"]"), "aws.security_group_ids", "sg-0123456789abcdef0"),
 		bad(sidecar(whole+"\nkey_name = \"lost\""), "aws.key_name", "lost"),
+		bad(sidecar(whole+"\nlog_group = \"lost\""), "aws.log_group", "there is no log group lost"),
+		bad(sidecar(whole+"\nlog_group = \"a b\""), "aws.log_group", "is not the name of a log group"),
 		bad(local+sidecar(whole), "cannot reach a store that is a file", "store = { table"),
 		resource.TestStep{ // it cannot be launched: why is said, and nothing stays
 			PreConfig: func() { w.aws.EC2.Quota(0) },

@@ -11,6 +11,9 @@ const LocalSidecar = "local"
 // iamName is a role's name. https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 var iamName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`)
 
+// logGroupName is as https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html has it.
+var logGroupName = regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`)
+
 // Sidecar is a declared daemon that keeps farms.
 type Sidecar struct {
 	ID    string `json:"id"`    // what Farm.Sidecar names
@@ -31,6 +34,7 @@ type SidecarAWS struct {
 	KeyName          string            `json:"key_name,omitempty"`
 	InstanceRoles    []string          `json:"instance_roles,omitempty"` // that farms' instances are given beside those that the provider makes
 	Tags             map[string]string `json:"tags,omitempty"`
+	LogGroup         string            `json:"log_group,omitempty"` // of CloudWatch Logs, beside the journal
 
 	// Set by the provider: version and executables, names of blobs by architecture.
 	Version string            `json:"version"`
@@ -79,6 +83,9 @@ func (s Sidecar) Validate() []Problem {
 		if !iamName.MatchString(name) {
 			c.wrong("aws.instance_roles", fmt.Sprintf("%q is not the name of an IAM role", name), "Write the role's name, not its ARN")
 		}
+	}
+	if a.LogGroup != "" && !logGroupName.MatchString(a.LogGroup) {
+		c.wrong("aws.log_group", fmt.Sprintf("%q is not the name of a log group", a.LogGroup), "Write its name, as aws_cloudwatch_log_group.<name>.name gives it")
 	}
 	c.tags("aws.tags", a.Tags)
 	return c.problems

@@ -83,7 +83,7 @@ func called(t *testing.T, folders ...string) map[string]string {
 
 // What the code asks of AWS, its policies allow: a store that was opened with exactly these rights failed once.
 func TestEveryCallIsAllowed(t *testing.T) {
-	s := Scope{Region: "eu-central-1", Account: "123456789012", Table: "farmhand", Bucket: "b", Farms: []string{"shop"}, Backups: []string{"backups/shop"}}
+	s := Scope{Region: "eu-central-1", Account: "123456789012", Table: "farmhand", Bucket: "b", Farms: []string{"shop"}, Backups: []string{"backups/shop"}, LogGroup: "farmhand"}
 	provider, sidecar, instance := Provider(s), Sidecar(s), Instance(s)
 	all := map[string]string{}
 	for _, c := range []struct {
@@ -91,7 +91,7 @@ func TestEveryCallIsAllowed(t *testing.T) {
 		may     Document
 		folders []string
 	}{
-		{"sidecar", sidecar, []string{"platform/aws", "metric/source", "dns/route53", "backup/s3target"}},
+		{"sidecar", sidecar, []string{"platform/aws", "metric/source", "dns/route53", "backup/s3target", "cloudlog"}},
 		{"provider", provider, []string{"platform/aws", "deploy", "dns/route53", "store/dynamodb", "store/s3blobs", "provider"}},
 	} {
 		calls := called(t, c.folders...)

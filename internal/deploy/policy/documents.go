@@ -166,7 +166,18 @@ func Sidecar(s Scope) Document {
 			Why:       "Disks of a key of one's own (volume.kms_key): through EC2 only. It can be left out where no role names a key.",
 		},
 	}
-	return document(append(statements, s.backups()...)...)
+	return document(slices.Concat(statements, s.backups(), s.logs())...)
+}
+
+// logs is the right to write to the log group that is named.
+func (s Scope) logs() []Statement {
+	if s.LogGroup == "" {
+		return nil
+	}
+	return []Statement{{
+		Sid: "Log", Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: []string{s.arn("logs", "log-group:"+s.LogGroup+":*")},
+		Why: "The sidecar's own log, in the group that farmhand_sidecar names: a stream for each instance.",
+	}}
 }
 
 // Provider is what whoever runs terraform apply may do: make and remove the store, roles and sidecars, beside what the
@@ -217,6 +228,10 @@ func Provider(s Scope) Document {
 		{
 			Sid: "LookAtSidecars", Action: []string{"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"}, Resource: []string{"*"},
 			Why: "What there is of sidecars. AWS lets this not be narrowed.",
+		},
+		{
+			Sid: "SeeLogGroups", Action: []string{"logs:DescribeLogGroups"}, Resource: []string{s.arn("logs", "log-group:*")},
+			Why: "Whether the log group that a sidecar is to write to is there. It can be left out where none is named.",
 		},
 		{
 			Sid: "MakeSidecar", Action: []string{"autoscaling:CreateAutoScalingGroup"}, Resource: []string{s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/farmhand-*")}, Condition: asked,

@@ -166,6 +166,12 @@ func reason(action string) string {
 		return "a disk made from a snapshot"
 	case "kms:ReEncryptTo":
 		return "a disk made from a snapshot"
+	case "logs:CreateLogStream":
+		return "a stream for each instance of the sidecar"
+	case "logs:DescribeLogGroups":
+		return "whether the group is there, in the plan"
+	case "logs:PutLogEvents":
+		return "writes the sidecar's log"
 	case "route53:ChangeResourceRecordSets":
 		return "one batch for each change of the farm's names"
 	case "route53:GetHostedZone":
