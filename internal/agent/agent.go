@@ -159,6 +159,7 @@ type agent struct {
 	// machine is nil where the maker told who the instance is; volume is the id of its data volume, to be mounted.
 	machine Machine
 	volume  string
+	mounted atomic.Pointer[string] // where volume is; nil until it is
 	table   *process.Table
 	out     io.Writer      // Output and lines
 	lines   *process.Lines // last printed

@@ -15,6 +15,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/configfile"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/packages"
+	"github.com/farmhand/terraform-provider-farmhand/internal/disk"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -25,6 +26,8 @@ import (
 const (
 	// noticesEvery is how often AWS asks to look for the notice of a Spot interruption, two minutes before it.
 	noticesEvery = 5 * time.Second
+	// volumeEvery is how often it is looked how full the data volume is, and whether its disk has grown.
+	volumeEvery = 20 * time.Second
 	// hostMemory is the limit of an agent that opens the store itself: encrypted connections need room, and a machine of
 	// its own has it.
 	hostMemory = 48 << 20
@@ -43,6 +46,8 @@ type Machine interface {
 	Rebooting(ctx context.Context) bool
 	// Mount mounts a data volume, and makes its file system if it is blank. It waits for the disk.
 	Mount(ctx context.Context, volume, path string) error
+	// Grow makes the volume's file system as large as its disk where that has grown; grew tells.
+	Grow(ctx context.Context, volume, path string) (grew bool, err error)
 }
 
 // openStore opens the store of an address with the instance's own credentials.
@@ -94,6 +99,7 @@ func runOnMachine(ctx context.Context, o Options) error {
 	a.boot.Instance, a.volume = key.Instance, key.Volume
 	a.told.rebooted = a.takeRebooted()
 	go a.watchNotices(ctx)
+	go a.watchVolume(ctx)
 	a.run(ctx)
 	return nil
 }
@@ -188,7 +194,43 @@ func (a *agent) mountVolume(ctx context.Context, as state.Assignment) error {
 	}
 	a.step("volume")
 	a.say("mounting volume %s at %s", a.volume, path)
-	return a.machine.Mount(ctx, a.volume, path)
+	if err := a.machine.Mount(ctx, a.volume, path); err != nil {
+		return err
+	}
+	a.mounted.Store(&path)
+	return nil
+}
+
+// watchVolume reports how full the volume is, and lets its file system follow a disk that grew, until ctx ends.
+func (a *agent) watchVolume(ctx context.Context) {
+	tick := time.NewTicker(volumeEvery)
+	defer tick.Stop()
+	for said := ""; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		path := a.mounted.Load()
+		if path == nil {
+			continue
+		}
+		grew, err := a.machine.Grow(ctx, a.volume, *path)
+		switch {
+		case err != nil && ctx.Err() == nil && err.Error() != said:
+			said = err.Error()
+			a.say("%v; trying again", err)
+		case err == nil:
+			said = ""
+		}
+		if grew {
+			a.say("volume %s has grown, and its file system with it", a.volume)
+		}
+		used := disk.Used(a.file(*path))
+		a.mu.Lock()
+		a.told.volumeUsed = used // for the next report, which need not come at once
+		a.mu.Unlock()
+	}
 }
 
 // watchNotices reports what is announced for the machine, until ctx ends. While nothing can be known, what was announced

@@ -37,6 +37,8 @@ func (*machine) Notices(context.Context) ([]state.Notice, error) {
 }
 func (*machine) Rebooting(context.Context) bool { return true }
 
+func (m *machine) Grow(context.Context, string, string) (bool, error) { return false, nil }
+
 func (m *machine) Mount(_ context.Context, volume, path string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -21,6 +21,7 @@ type told struct {
 	checks     []state.Check
 	revision   int64
 	applyError string
+	volumeUsed float64
 	hook       hookAnswer
 	env        map[string]string // in force
 	notices    []state.Notice
@@ -113,6 +114,7 @@ func (a *agent) reportNow() state.Report {
 		Wait:       t.wait(),
 		Notices:    t.notices,
 		Rebooting:  t.rebooting,
+		VolumeUsed: t.volumeUsed,
 	}
 	if t.assignment.Draining {
 		r.Checks = append(r.Checks, state.Check{Name: "draining", Message: "it is leaving and finishes what it has"})

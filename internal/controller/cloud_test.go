@@ -24,6 +24,14 @@ type cloudPlatform struct {
 	deaf     error             // of every question to its balancers
 	stocked  []string          // roles of the last Keep
 	restocks int
+	grown    []platform.Grown // by the next Grow
+	used     map[string]float64
+}
+
+func (p *cloudPlatform) Grow(_ context.Context, _ []spec.Role, used map[string]float64) ([]platform.Grown, error) {
+	grown := p.grown
+	p.grown, p.used = nil, used
+	return grown, nil
 }
 
 func (p *cloudPlatform) Open(context.Context) (platform.Network, error) {
@@ -243,6 +251,45 @@ func TestStock(t *testing.T) {
 		t.Errorf("stocked %v", w.cloud.stocked)
 	}
 	w.unbroken()
+}
+
+// TestVolumesGrow: the platform is told how full volumes are; what it does is told as events, and what it cannot do as a warning, once.
+func TestVolumesGrow(t *testing.T) {
+	w := cloudWorld(t, 1)
+	w.ticks(6)
+	report, _, err := store.GetJSON[state.Report](t.Context(), w.store, state.ReportKey(farmName, "web-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := func(share float64, grown ...platform.Grown) {
+		report.VolumeUsed, report.At = share, w.now()
+		w.put(state.ReportKey(farmName, "web-1"), report)
+		w.platform.machines[w.machineID("web-1")].mute = true // it would write another one
+		w.cloud.grown = grown
+		w.ticks(4)
+		w.platform.machines[w.machineID("web-1")].mute = false
+	}
+	full(0.5)
+	if w.cloud.used["web-1"] != 0.5 || w.heard("volume-full", "") {
+		t.Errorf("used is %v, events %v", w.cloud.used, w.said())
+	}
+	full(0.9, platform.Grown{Instance: "web-1", Volume: "vol-1", From: 40, To: 50, Used: 0.9})
+	full(0.9)
+	for kind, part := range map[string]string{"volume": "its volume is 90 % full: volume vol-1 grows from 40 to 50 GB", "volume-full": "volume.max_size_gb"} {
+		n := 0
+		for _, e := range w.events() {
+			if e.Kind == kind && e.Instance == "web-1" && e.Role == "web" && strings.Contains(e.Reason, part) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d events of kind %s with %q: %v", n, kind, part, w.said())
+		}
+	}
+	full(0, platform.Grown{Instance: "web-1", Volume: "vol-1", From: 50, To: 80})
+	if !w.heard("volume", "grows from 50 to 80 GB, as is declared") {
+		t.Errorf("events %v", w.said())
+	}
 }
 
 func (w *world) machineID(instance string) string {

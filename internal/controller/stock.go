@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,13 +31,15 @@ func (k *keeper) keepStock(s *sight) {
 		roles = append(roles, r.Spec)
 		generations[name] = r.generation
 	}
+	used := s.volumesUsed()
 	k.jobs.background("stock", func() {
 		ctx, cancel := context.WithTimeout(k.jobsCtx, stockPatience)
 		defer cancel()
 		if !k.lease.Held() {
 			return
 		}
-		if err := keeper.Keep(ctx, roles, generations); err != nil && ctx.Err() == nil {
+		err := errors.Join(keeper.Keep(ctx, roles, generations), k.growVolumes(ctx, roles, used))
+		if err != nil && ctx.Err() == nil {
 			k.eventOnce(ctx, state.Event{Kind: "stock", Level: "warning", Reason: fmt.Sprintf("seeing to volumes, addresses and warm pools: %v; trying again", err)})
 		} else if err == nil {
 			k.forgetOnce("", "stock")

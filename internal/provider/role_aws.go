@@ -144,11 +144,15 @@ func keepFalse(former types.Bool, v bool) types.Bool {
 func diskAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"size_gb": schema.Int64Attribute{
-			Optional: true, MarkdownDescription: "Size of the disk in GiB, on EC2. Default: 10. A disk that is there already is not resized.",
+			Optional: true, MarkdownDescription: "Size of the disk in GiB, on EC2. Default: 10. A larger one makes disks that are there grow in place, with their file systems, while they are used; once in six hours, as EBS has it. A disk never shrinks.",
+			Validators: []validator.Int64{int64validator.AtLeast(1)},
+		},
+		"max_size_gb": schema.Int64Attribute{
+			Optional: true, MarkdownDescription: "Size in GiB up to which a disk that is 85 % full grows in place, by a quarter at a time, on EC2. Default: it does not grow, and `farmhand events` warns.",
 			Validators: []validator.Int64{int64validator.AtLeast(1)},
 		},
 		"type": schema.StringAttribute{
-			Optional: true, MarkdownDescription: "Type of the disk, on EC2: `" + strings.Join(spec.VolumeTypes(), "`, `") + "`. Default: `gp3`.",
+			Optional: true, MarkdownDescription: "Type of the disk, on EC2, which may change in place: `" + strings.Join(spec.VolumeTypes(), "`, `") + "`. Default: `gp3`.",
 			Validators: []validator.String{stringvalidator.OneOf(spec.VolumeTypes()...)},
 		},
 		"iops": schema.Int64Attribute{

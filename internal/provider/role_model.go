@@ -49,7 +49,7 @@ func (m *roleModel) spec(ctx context.Context, diags *diag.Diagnostics) spec.Role
 	if v := decode[volumeModel](ctx, m.Volume, diags); v != nil {
 		r.Volume = &spec.Volume{
 			Path: v.Path.ValueString(), OnDestroy: v.OnDestroy.ValueString(),
-			SizeGB: int(v.SizeGB.ValueInt64()), Type: v.Type.ValueString(), IOPS: int(v.IOPS.ValueInt64()),
+			SizeGB: int(v.SizeGB.ValueInt64()), MaxSizeGB: int(v.MaxSizeGB.ValueInt64()), Type: v.Type.ValueString(), IOPS: int(v.IOPS.ValueInt64()),
 			Throughput: int(v.Throughput.ValueInt64()), KMSKey: v.KMSKey.ValueString(),
 		}
 		if b, ok := behaviors.Get(r.Behavior); ok && r.Volume.Path == "" {
@@ -99,7 +99,7 @@ func (m *roleModel) fill(ctx context.Context, r spec.Role, diags *diag.Diagnosti
 	if r.Volume != nil {
 		v = &volumeModel{
 			Path: types.StringValue(r.Volume.Path), OnDestroy: types.StringValue(r.Volume.OnDestroy),
-			SizeGB: optionalInt(r.Volume.SizeGB), Type: optionalString(r.Volume.Type), IOPS: optionalInt(r.Volume.IOPS),
+			SizeGB: optionalInt(r.Volume.SizeGB), MaxSizeGB: optionalInt(r.Volume.MaxSizeGB), Type: optionalString(r.Volume.Type), IOPS: optionalInt(r.Volume.IOPS),
 			Throughput: optionalInt(r.Volume.Throughput), KMSKey: optionalString(r.Volume.KMSKey),
 		}
 	}

@@ -80,6 +80,7 @@ type volumeModel struct {
 	OnDestroy types.String `tfsdk:"on_destroy"`
 
 	SizeGB     types.Int64  `tfsdk:"size_gb"`
+	MaxSizeGB  types.Int64  `tfsdk:"max_size_gb"`
 	Type       types.String `tfsdk:"type"`
 	IOPS       types.Int64  `tfsdk:"iops"`
 	Throughput types.Int64  `tfsdk:"throughput"`

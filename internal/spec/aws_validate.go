@@ -17,6 +17,8 @@ const (
 	maxTags     = 40
 	maxTagKey   = 128
 	maxTagValue = 256
+	// DefaultVolumeGB is the size of a data volume that declares none, in GiB.
+	DefaultVolumeGB = 10
 	// maxVolumeGB is the largest of any volume type, in GiB. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html
 	maxVolumeGB = 65_536
 	// maxTypes is how many instance types and subnets one Fleet request has room for when they are multiplied.
@@ -103,6 +105,13 @@ func (a RoleAWS) validate(c *checker) {
 func (v Volume) validateDisk(c *checker) {
 	if v.SizeGB < 0 || v.SizeGB > maxVolumeGB {
 		c.wrong("volume.size_gb", fmt.Sprintf("%d GiB is no size of a disk", v.SizeGB), fmt.Sprintf("It goes from 1 to %d; leave it out for the platform's default", maxVolumeGB))
+	}
+	size := max(v.SizeGB, 1)
+	if v.SizeGB == 0 {
+		size = DefaultVolumeGB
+	}
+	if v.MaxSizeGB != 0 && (v.MaxSizeGB < size || v.MaxSizeGB > maxVolumeGB) {
+		c.wrong("volume.max_size_gb", fmt.Sprintf("%d GiB is not between the disk's %d and %d", v.MaxSizeGB, size, maxVolumeGB), "Write up to which size it may grow, or leave it out: then it does not")
 	}
 	if v.Type != "" && !slices.Contains(VolumeTypes(), v.Type) {
 		c.wrong("volume.type", fmt.Sprintf("%q is no type of a disk", v.Type), "Choose one of "+strings.Join(VolumeTypes(), ", "))

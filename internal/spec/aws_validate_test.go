@@ -66,12 +66,14 @@ func TestARoleOnEC2(t *testing.T) {
 		"a balancer's ARN": {func(r *Role) {
 			r.AWS.TargetGroupARNs[0] = "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/x/1"
 		}, "aws.target_group_arns[0]"},
-		"a type of no disk":        {func(r *Role) { r.Volume.Type = "ssd" }, "volume.type"},
-		"io2 without IOPS":         {func(r *Role) { r.Volume.IOPS = 0 }, "volume.iops"},
-		"IOPS of st1":              {func(r *Role) { r.Volume.Type = "st1" }, "volume.iops"},
-		"throughput of io2":        {func(r *Role) { r.Volume.Throughput = 200 }, "volume.throughput"},
-		"a disk of less than none": {func(r *Role) { r.Volume.SizeGB = -1 }, "volume.size_gb"},
-		"a docker image":           {func(r *Role) { r.Image = DefaultImage }, "image:"},
+		"a type of no disk":         {func(r *Role) { r.Volume.Type = "ssd" }, "volume.type"},
+		"io2 without IOPS":          {func(r *Role) { r.Volume.IOPS = 0 }, "volume.iops"},
+		"IOPS of st1":               {func(r *Role) { r.Volume.Type = "st1" }, "volume.iops"},
+		"throughput of io2":         {func(r *Role) { r.Volume.Throughput = 200 }, "volume.throughput"},
+		"a disk of less than none":  {func(r *Role) { r.Volume.SizeGB = -1 }, "volume.size_gb"},
+		"a limit below its size":    {func(r *Role) { r.Volume.SizeGB, r.Volume.MaxSizeGB = 40, 30 }, "volume.max_size_gb: 30 GiB is not between the disk's 40"},
+		"a limit below the default": {func(r *Role) { r.Volume.SizeGB, r.Volume.MaxSizeGB = 0, 9 }, "volume.max_size_gb: 9 GiB is not between the disk's 10"},
+		"a docker image":            {func(r *Role) { r.Image = DefaultImage }, "image:"},
 	} {
 		r := role()
 		c.change(&r)

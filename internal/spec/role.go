@@ -84,7 +84,8 @@ type Volume struct {
 
 	// The rest holds where volumes are disks (EC2). 0 and "" stand for the platform's defaults.
 	SizeGB     int    `json:"size_gb,omitempty"`
-	Type       string `json:"type,omitempty"` // "gp3", "io2", ...
+	MaxSizeGB  int    `json:"max_size_gb,omitempty"` // up to which a volume that is nearly full grows; 0: it does not
+	Type       string `json:"type,omitempty"`        // "gp3", "io2", ...
 	IOPS       int    `json:"iops,omitempty"`
 	Throughput int    `json:"throughput,omitempty"` // MiB/s
 	KMSKey     string `json:"kms_key,omitempty"`    // volumes are always encrypted; empty: the account's default key

@@ -26,6 +26,8 @@ type Report struct {
 	Rebooting time.Time `json:"rebooting,omitzero"`
 	// Warm is set by an agent of a machine in stock: it is set up and may be stopped.
 	Warm bool `json:"warm,omitempty"`
+	// VolumeUsed is how full the file system of its data volume is, 0..1; 0 where it has no disk of its own.
+	VolumeUsed float64 `json:"volume_used,omitempty"`
 	// Database is how the server stands, of roles whose behavior is a database.
 	Database *DatabaseReport `json:"database,omitempty"`
 	// Backup is how a backup, drill or restore on this instance stands, and how far its binary logs are stored.

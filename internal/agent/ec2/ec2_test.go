@@ -144,6 +144,34 @@ func TestMountBlankAndAgain(t *testing.T) {
 	}
 }
 
+// TestGrow: a disk that grew while it is used has its file system grown, once.
+func TestGrow(t *testing.T) {
+	m, _, ran := disks(t, "")
+	size := filepath.Join(m.root, "sys/class/block/nvme1n1/size")
+	if err := os.MkdirAll(filepath.Dir(size), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Mount(t.Context(), "vol-1", "/data"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		sectors string
+		grew    bool
+	}{{"32768", false}, {"32768", false}, {"65536", true}, {"65536", false}} {
+		if err := os.WriteFile(size, []byte(c.sectors+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		*ran = nil
+		grew, err := m.Grow(t.Context(), "vol-1", "/data")
+		if err != nil || grew != c.grew || slices.Contains(*ran, "resize2fs") != c.grew {
+			t.Errorf("with %s sectors: grew %v, ran %q, error %v; want %v", c.sectors, grew, *ran, err, c.grew)
+		}
+	}
+	if grew, err := m.Grow(t.Context(), "vol-2", "/data"); grew || err != nil {
+		t.Errorf("a volume that is not there: %v, %v", grew, err)
+	}
+}
+
 func TestMountSpares(t *testing.T) {
 	for name, at := range map[string]int64{"at its start": 0, "within the first megabyte": 700_000} {
 		m, disk, ran := disks(t, "")

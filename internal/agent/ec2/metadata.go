@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,6 +24,9 @@ import (
 type Machine struct {
 	client *imds.Client
 	root   string // before every path; "/"
+
+	mu    sync.Mutex
+	sizes map[string]string // of volumes' disks, in sectors, as Grow last saw them
 	// run runs a program and returns what it printed; a status other than 0 is an exec.ExitError.
 	run func(ctx context.Context, name string, args ...string) (string, error)
 }

@@ -63,6 +63,41 @@ func (m *Machine) mount(ctx context.Context, volume, path string) error {
 	return m.grow(ctx, disk, path)
 }
 
+// Grow makes the file system of a mounted volume as large as its disk, if that has grown since it was last looked at; grew tells.
+func (m *Machine) Grow(ctx context.Context, volume, path string) (grew bool, err error) {
+	disk := m.disk(volume)
+	if disk == "" {
+		return false, nil
+	}
+	target, err := filepath.EvalSymlinks(filepath.Join(m.root, disk))
+	if err != nil {
+		return false, err
+	}
+	sectors, err := os.ReadFile(filepath.Join(m.root, "sys/class/block", filepath.Base(target), "size"))
+	if err != nil {
+		return false, fmt.Errorf("looking at the size of volume %s: %w", volume, err)
+	}
+	size := strings.TrimSpace(string(sectors))
+	m.mu.Lock()
+	former := m.sizes[volume]
+	m.mu.Unlock()
+	if size == former {
+		return false, nil
+	}
+	if former != "" { // the first look is Mount's, which has done it
+		if err := m.grow(ctx, disk, path); err != nil {
+			return false, fmt.Errorf("growing the file system of volume %s: %w", volume, err)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sizes == nil {
+		m.sizes = map[string]string{}
+	}
+	m.sizes[volume] = size
+	return former != "", nil
+}
+
 // awaitDisk returns the volume's disk, its links followed.
 func (m *Machine) awaitDisk(ctx context.Context, volume string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, deviceTime, fmt.Errorf("no disk of it appeared within %s: see whether it is attached to this instance", deviceTime))

@@ -82,14 +82,8 @@ func (r *Resolver) SetZone(plan names.Zone) {
 // Serve answers on addr, UDP and TCP, until ctx ends. It returns where, as soon as both listen, or the error of one
 // that cannot.
 func (r *Resolver) Serve(ctx context.Context, addr string) (net.Addr, error) {
-	packets, err := net.ListenPacket("udp", addr)
+	packets, listener, err := listen(addr)
 	if err != nil {
-		return nil, fmt.Errorf("listening for names: %w", err)
-	}
-	// The same port, also where addr leaves it to the kernel.
-	listener, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		packets.Close()
 		return nil, fmt.Errorf("listening for names: %w", err)
 	}
 	servers := []*dns.Server{
@@ -109,6 +103,25 @@ func (r *Resolver) Serve(ctx context.Context, addr string) (net.Addr, error) {
 		}
 	})
 	return packets.LocalAddr(), nil
+}
+
+// listen listens for both on the same port. Where addr leaves it to the kernel, what is free for UDP may be taken for TCP: then another
+// one is tried.
+func listen(addr string) (packets net.PacketConn, listener net.Listener, err error) {
+	tries := 1
+	if _, port, err := net.SplitHostPort(addr); err == nil && port == "0" {
+		tries = 20
+	}
+	for range tries {
+		if packets, err = net.ListenPacket("udp", addr); err != nil {
+			return nil, nil, err
+		}
+		if listener, err = net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+			return packets, listener, nil
+		}
+		packets.Close()
+	}
+	return nil, nil, err
 }
 
 // ServeDNS implements dns.Handler.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/disk"
 )
 
 // What may lie on the volume, beside lost+found. The data is a folder of its own, so that a clone takes its place by two
@@ -294,18 +296,8 @@ func (v volume) free() int64 {
 	return int64(s.Bavail) * s.Bsize
 }
 
-// used is the share of the volume's file system that is in use, as df counts.
-func (v volume) used() float64 {
-	var s syscall.Statfs_t
-	if syscall.Statfs(v.dir, &s) != nil {
-		return 0
-	}
-	used := s.Blocks - s.Bfree
-	if used+s.Bavail == 0 {
-		return 0
-	}
-	return float64(used) / float64(used+s.Bavail)
-}
+// used is the share of the volume's file system that is in use.
+func (v volume) used() float64 { return disk.Used(v.dir) }
 
 // size is what the data takes on the disk, in bytes.
 func (v volume) size() int64 {

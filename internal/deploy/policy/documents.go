@@ -139,7 +139,7 @@ func Sidecar(s Scope) Document {
 			Sid: "KeepOwn",
 			Action: []string{
 				"ec2:TerminateInstances", "ec2:StopInstances", "ec2:StartInstances",
-				"ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume", "ec2:DeleteSnapshot",
+				"ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume", "ec2:ModifyVolume", "ec2:DeleteSnapshot",
 				"ec2:AssociateAddress", "ec2:DisassociateAddress", "ec2:ReleaseAddress",
 				"ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplate",
 			},

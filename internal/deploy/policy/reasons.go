@@ -112,6 +112,8 @@ func reason(action string) string {
 		return "what a failed boot printed"
 	case "ec2:ReleaseAddress":
 		return "with its role"
+	case "ec2:ModifyVolume":
+		return "a volume grows in place, or changes its type"
 	case "ec2:RunInstances":
 		return "launches an instance"
 	case "ec2:StartInstances":

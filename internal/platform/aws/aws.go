@@ -35,11 +35,14 @@ type AWS struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	launches keyedMutex // by role: two launches of a role follow each other
-	disks    keyedMutex // by instance: two calls about a volume follow each other
-	keeping  sync.Mutex // one Keep at a time
-	dealing  sync.Mutex // one Balance at a time, and guards dealt
-	since    time.Time  // when this value was made
+	launches keyedMutex           // by role: two launches of a role follow each other
+	disks    keyedMutex           // by instance: two calls about a volume follow each other
+	keeping  sync.Mutex           // one Keep at a time
+	growing  sync.Mutex           // one Grow at a time, and guards the next two
+	grownAt  time.Time            // volumes were last compared with what is declared
+	modified map[string]time.Time // by volume: when it was last modified here
+	dealing  sync.Mutex           // one Balance at a time, and guards dealt
+	since    time.Time            // when this value was made
 	pools    pools
 	ending   ending
 
@@ -68,6 +71,7 @@ var (
 	_ platform.Batcher  = (*AWS)(nil)
 	_ platform.Balancer = (*AWS)(nil)
 	_ platform.Keeper   = (*AWS)(nil)
+	_ platform.Grower   = (*AWS)(nil)
 )
 
 // New prepares the platform; AWS is first asked by Open or Check.
@@ -88,7 +92,7 @@ func New(o Options) (*AWS, error) {
 		farm: o.Farm, store: o.Store, config: o.Config, now: o.Now,
 		log:     o.Log.With("farm", o.Farm.Name, "platform", "aws"),
 		subnets: map[string]subnet{}, roots: map[string]string{}, named: map[string]string{}, fresh: map[string]host{},
-		started: map[string]time.Time{}, health: map[string]healthCache{}, groups: map[string]string{},
+		started: map[string]time.Time{}, modified: map[string]time.Time{}, health: map[string]healthCache{}, groups: map[string]string{},
 		watchers: map[chan struct{}]bool{},
 	}
 	p.pools.now, p.since = o.Now, o.Now()

@@ -205,8 +205,8 @@ func (w *world) volumesByZone() map[string][]string {
 	}
 	all := map[string][]string{}
 	for _, v := range out.Volumes {
-		if !awssdk.ToBool(v.Encrypted) || awssdk.ToInt32(v.Size) != 40 || v.VolumeType != types.VolumeTypeGp3 {
-			w.Errorf("a volume is %+v, want 40 GB of encrypted gp3", v)
+		if !awssdk.ToBool(v.Encrypted) || awssdk.ToInt32(v.Size) != w.size || v.VolumeType != types.VolumeTypeGp3 {
+			w.Errorf("a volume is %+v, want %d GB of encrypted gp3", v, w.size)
 		}
 		all[awssdk.ToString(v.AvailabilityZone)] = append(all[awssdk.ToString(v.AvailabilityZone)], awssdk.ToString(v.VolumeId))
 	}
@@ -217,6 +217,7 @@ func (w *world) volumesByZone() map[string][]string {
 // has had no room for five minutes: by a snapshot, after which neither that nor the former volume is left.
 func TestVolumeFollowsItsIndex(t *testing.T) {
 	w := newWorld(t)
+	w.size = 40
 	role := spec.Role{Farm: "shop", Name: "db", Max: 1, Volume: &spec.Volume{Path: "/data", SizeGB: 40}}
 	w.declare(role)
 	ensure := func() string {
@@ -258,6 +259,11 @@ func TestVolumeFollowsItsIndex(t *testing.T) {
 	}
 	attached(m, volume)
 
+	role.Volume.MaxSizeGB = 200 // what has grown moves as large as it is
+	if grown, err := w.p.Grow(t.Context(), []spec.Role{role}, map[string]float64{"db-1": 0.9}); err != nil || len(grown) != 1 || grown[0].To != 50 {
+		t.Fatalf("it grows: %v, %v", grown, err)
+	}
+	w.size = 50
 	w.end(m)
 	w.tick("g1", role)
 	w.aws.EC2.NoCapacity("", zone, "", true)

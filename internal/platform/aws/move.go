@@ -112,7 +112,7 @@ func (p *AWS) moving(ctx context.Context, s *sight, instance, zone string) (stri
 	default:
 		return "", fmt.Errorf("%s: snapshot %s is at %s: %w", doing, awssdk.ToString(snapshot.SnapshotId), awssdk.ToString(snapshot.Progress), platform.ErrUnavailable)
 	}
-	id, err := p.createVolume(ctx, p.declared(ctx, d.Role), instance, d.Move.Token, d.Move.Zone, awssdk.ToString(snapshot.SnapshotId))
+	id, err := p.createVolume(ctx, p.declared(ctx, d.Role), instance, d.Move.Token, d.Move.Zone, snapshot)
 	if c := code(err); c == "IdempotentParameterMismatch" || c == "InsufficientVolumeCapacity" || c == "InvalidSnapshot.NotFound" {
 		return "", errors.Join(explain(err, doing), p.giveUp(ctx, instance, d)) // the next shortage decides anew
 	}
@@ -158,7 +158,7 @@ func (p *AWS) snapshot(ctx context.Context, s *sight, instance string, d *disk) 
 		return types.Snapshot{}, err
 	}
 	d.Move.Snapshot, d.Move.At = awssdk.ToString(made.SnapshotId), p.now().UTC()
-	return types.Snapshot{SnapshotId: made.SnapshotId, State: made.State, Progress: made.Progress}, p.noteDisk(ctx, instance, *d)
+	return types.Snapshot{SnapshotId: made.SnapshotId, State: made.State, Progress: made.Progress, VolumeSize: made.VolumeSize}, p.noteDisk(ctx, instance, *d)
 }
 
 // letGo makes sure that nobody writes to a volume any more: a snapshot has what was written before it was begun, and the last is to

@@ -19,9 +19,6 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
-// defaultVolumeGB is the size of a data volume that declares none.
-const defaultVolumeGB = 10
-
 // disk is the record of an index's data volume, written before EC2 is called.
 type disk struct {
 	Role  string    `json:"role"`
@@ -87,7 +84,7 @@ func (p *AWS) EnsureVolume(ctx context.Context, role, instance string) (string, 
 			return "", err
 		}
 	}
-	if d.ID, err = p.createVolume(ctx, declared, instance, d.Token, d.Zone, ""); err != nil {
+	if d.ID, err = p.createVolume(ctx, declared, instance, d.Token, d.Zone, types.Snapshot{}); err != nil {
 		if c := code(err); c == "IdempotentParameterMismatch" || c == "InsufficientVolumeCapacity" {
 			err = errors.Join(err, p.dropDisk(ctx, instance)) // the next try decides anew
 		}
@@ -97,21 +94,21 @@ func (p *AWS) EnsureVolume(ctx context.Context, role, instance string) (string, 
 }
 
 // createVolume makes a volume, empty or from a snapshot. The SDK's error is returned as it is.
-func (p *AWS) createVolume(ctx context.Context, role spec.Role, instance, token, zone, snapshot string) (string, error) {
+func (p *AWS) createVolume(ctx context.Context, role spec.Role, instance, token, zone string, snapshot types.Snapshot) (string, error) {
 	c, err := p.compute(ctx)
 	if err != nil {
 		return "", err
 	}
 	in := &ec2.CreateVolumeInput{
 		AvailabilityZone: awssdk.String(zone), ClientToken: awssdk.String(token), Encrypted: awssdk.Bool(true),
-		VolumeType: types.VolumeTypeGp3, Size: awssdk.Int32(defaultVolumeGB),
+		VolumeType: types.VolumeTypeGp3, Size: awssdk.Int32(spec.DefaultVolumeGB),
 		TagSpecifications: tagged(p.tags(tagRole, role.Name, tagInstance, instance, tagName, p.farm.Name+" "+instance), types.ResourceTypeVolume),
 	}
-	if snapshot != "" {
-		in.SnapshotId, in.Size = awssdk.String(snapshot), nil
+	if snapshot.SnapshotId != nil {
+		in.SnapshotId, in.Size = snapshot.SnapshotId, snapshot.VolumeSize // it may have grown beyond what is declared
 	}
 	if v := role.Volume; v != nil {
-		if v.SizeGB > 0 {
+		if v.SizeGB > 0 && v.SizeGB > int(awssdk.ToInt32(snapshot.VolumeSize)) {
 			in.Size = awssdk.Int32(int32(v.SizeGB))
 		}
 		if v.Type != "" {

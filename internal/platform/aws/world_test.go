@@ -28,6 +28,7 @@ type world struct {
 	store store.Store
 	farm  spec.Farm
 	p     *AWS
+	size  int32 // of db-1's volume, as a test expects it
 
 	mu  sync.Mutex
 	now time.Time
