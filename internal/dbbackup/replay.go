@@ -2,6 +2,7 @@ package dbbackup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,7 +63,7 @@ func (r Restorer) replay(ctx context.Context, c backup.Catalog, m backup.Manifes
 			}
 			args := append([]string{"-c", replayed, "sh", file, done.Position, server.socket, filepath.Join(r.Scratch, "said")}, stop...)
 			if err := r.Run.Run(ctx, "sh", args...); err != nil {
-				return fmt.Errorf("replaying binary log %s of %s: %w", l.File, l.Server, err)
+				return fmt.Errorf("replaying binary log %s of %s (transactions %d to %d) from %s on: %w", l.File, l.Server, span.Begin, span.Before-1, done.Position, printed(err))
 			}
 			if done.Position, err = server.position(ctx); err != nil {
 				return err
@@ -103,6 +104,15 @@ func (r Restorer) fetchLog(ctx context.Context, c backup.Catalog, l backup.Log, 
 		return Span{}, err
 	}
 	return Scan(f, until)
+}
+
+// printed is what a script said where it failed, without the script.
+func printed(err error) error {
+	var ended interface{ Printed() []string }
+	if errors.As(err, &ended) && len(ended.Printed()) > 0 {
+		return errors.New(strings.Join(ended.Printed(), " / "))
+	}
+	return err
 }
 
 // sequence is the sequence number of a position in the one domain that a farm's servers write in.

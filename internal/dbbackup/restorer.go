@@ -13,6 +13,7 @@ import (
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
 	"github.com/farmhand/terraform-provider-farmhand/internal/fifo"
 )
 
@@ -133,8 +134,9 @@ func outOfPipe(ctx context.Context, run behavior.Commander, path string, from io
 
 var slavePosition = regexp.MustCompile(`gtid_slave_pos\s*=\s*'([^']*)'`)
 
-// Position reads the GTID position that a backup is of, from what mariabackup noted in it: of a replica what it had applied, of a
-// primary what it had written.
+// Position reads the GTID position that a backup is of, from what mariabackup noted in it: of a primary what it had written, of a replica
+// the farther of what it had written to its own binary log and what it says to have applied. The latter is counted up after the commit,
+// and mariabackup, which holds up commits and nothing else, may note it before that: the data then has a transaction more than it says.
 func Position(dir string) (string, error) {
 	position := ""
 	for _, name := range []string{"xtrabackup_binlog_info", "mariadb_backup_binlog_info"} {
@@ -147,7 +149,9 @@ func Position(dir string) (string, error) {
 	for _, name := range []string{"xtrabackup_slave_info", "mariadb_backup_slave_info"} {
 		if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
 			if m := slavePosition.FindSubmatch(b); m != nil && len(m[1]) > 0 {
-				position = string(m[1])
+				if applied := string(m[1]); position == "" || !dbserver.Holds(position, applied) {
+					position = applied
+				}
 			}
 		}
 	}

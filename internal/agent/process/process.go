@@ -59,6 +59,9 @@ func (e *ExitError) Error() string {
 	return s
 }
 
+// Printed are the last lines that the command printed, for whoever has a better name for it than its words.
+func (e *ExitError) Printed() []string { return e.Lines }
+
 // Table starts programs and knows which children are its own. Safe for concurrent use.
 type Table struct {
 	out io.Writer
