@@ -63,7 +63,7 @@ func (r Restorer) replay(ctx context.Context, c backup.Catalog, m backup.Manifes
 			}
 			args := append([]string{"-c", replayed, "sh", file, done.Position, server.socket, filepath.Join(r.Scratch, "said")}, stop...)
 			if err := r.Run.Run(ctx, "sh", args...); err != nil {
-				return fmt.Errorf("replaying binary log %s of %s (transactions %d to %d) from %s on: %w", l.File, l.Server, span.Begin, span.Before-1, done.Position, printed(err))
+				return fmt.Errorf("replaying binary log %s of %s (transactions %d to %d) from %s on: %w", l.File, l.Server, span.Begin, span.Before, done.Position, printed(err))
 			}
 			if done.Position, err = server.position(ctx); err != nil {
 				return err

@@ -5,17 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	_ "github.com/go-sql-driver/mysql"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver/mariadbtest"
 )
 
 // world is a primary and replicas of it on loopback.
@@ -26,25 +19,14 @@ type world struct {
 }
 
 type mariadb struct {
+	*mariadbtest.Server
 	address string
 	root    *sql.DB
-	cmd     *exec.Cmd
-	start   func()
 }
 
 // newWorld starts 1 primary and n replicas with semi-durable settings.
 func newWorld(t testing.TB, n int) *world {
-	if _, err := exec.LookPath("mariadbd"); err != nil {
-		t.Skip("no MariaDB: apt-get install mariadb-server")
-	}
-	// t.TempDir's parents are closed to the server's own user, and a socket's path must be short.
-	dir, err := os.MkdirTemp("/tmp", "sqlproxy") //nolint:usetesting // short: a socket's path has 108 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	os.Chmod(dir, 0o755)
-	w := &world{t: t, dir: dir}
+	w := &world{t: t, dir: mariadbtest.Folder(t)}
 	for i := range n + 1 {
 		w.servers = append(w.servers, w.server(i))
 	}
@@ -63,74 +45,15 @@ func (w *world) follow(r, p *mariadb) {
 }
 
 func (w *world) server(i int) *mariadb {
-	t := w.t
-	l, err := net.Listen("tcp", fmt.Sprintf("127.78.0.%d:0", 11+i))
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	host, port, _ := net.SplitHostPort(address)
-	d := filepath.Join(w.dir, strconv.Itoa(i))
-	os.MkdirAll(d, 0o755)
-	conf := filepath.Join(d, "my.cnf")
-	text := "[mariadbd]\n" + strings.Join([]string{"datadir=" + d + "/data", "socket=" + d + "/s", "pid-file=" + d + "/pid", "log-error=" + d + "/err",
-		"tmpdir=" + d, "bind-address=" + host, "port=" + port, "server-id=" + strconv.Itoa(i+1), "skip-name-resolve", "log-bin=" + d + "/data/bin",
-		"log-slave-updates=ON", "binlog-format=ROW", "gtid-strict-mode=ON", "relay-log=" + d + "/data/relay", "read-only=ON", "performance-schema=OFF",
-		"innodb-buffer-pool-size=32M", "innodb-log-file-size=48M", "innodb-use-native-aio=OFF", "innodb-flush-log-at-trx-commit=2", "sync-binlog=0",
-		"max-allowed-packet=64M", "slave-max-allowed-packet=64M", "query-cache-type=OFF", "max-connections=200", "character-set-server=utf8mb4", "local-infile=ON"}, "\n") + "\n"
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	attr := &syscall.SysProcAttr{}
-	if os.Getuid() == 0 {
-		u, err := user.Lookup("mysql")
-		if err != nil {
-			t.Skip("no user mysql: apt-get install mariadb-server")
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		os.Chown(d, uid, gid)
-		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	install := exec.Command("mariadb-install-db", "--defaults-file="+conf, "--auth-root-authentication-method=normal", "--skip-test-db")
-	install.SysProcAttr = attr
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
-	}
-	m := &mariadb{address: address}
-	m.start = func() {
-		m.cmd = exec.Command("mariadbd", "--defaults-file="+conf)
-		m.cmd.SysProcAttr = attr
-		if err := m.cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the server answers", func() error { return m.root.Ping() })
-	}
-	m.root, err = sql.Open("mysql", "root@unix("+d+"/s)/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.root.SetMaxOpenConns(2)
-	m.start()
-	t.Cleanup(func() { m.root.Close(); m.kill() })
-	return m
+	m := mariadbtest.Start(w.t, w.dir, i+1, "max-allowed-packet=64M", "slave-max-allowed-packet=64M", "query-cache-type=OFF", "max-connections=200",
+		"character-set-server=utf8mb4", "local-infile=ON")
+	return &mariadb{m, m.Address, m.Root}
 }
 
-func (m *mariadb) kill() {
-	m.cmd.Process.Signal(syscall.SIGCONT)
-	m.cmd.Process.Kill()
-	m.cmd.Wait()
-}
+func (m *mariadb) kill()  { m.Kill() }
+func (m *mariadb) start() { m.Run() }
 
-func (m *mariadb) exec(t testing.TB, statements ...string) {
-	t.Helper()
-	for _, s := range statements {
-		if _, err := m.root.Exec(s); err != nil {
-			t.Fatalf("%s: %s: %v", m.address, s, err)
-		}
-	}
-}
+func (m *mariadb) exec(_ testing.TB, statements ...string) { m.Exec(statements...) }
 
 func (w *world) backends() Backends {
 	b := Backends{Term: 1, Primary: w.servers[0].address}
