@@ -33,6 +33,9 @@ func (r Restorer) replay(ctx context.Context, c backup.Catalog, m backup.Manifes
 			return err
 		}
 	}
+	if at, err := sequence(done.Position); err == nil && limit > 0 && at > limit {
+		return fmt.Errorf("backup %s is of %s already, behind %s: restore from an earlier one", m.ID, done.Position, to.Position)
+	}
 	for _, l := range logs {
 		if !to.Time.IsZero() && !l.First.Before(to.Time) {
 			continue

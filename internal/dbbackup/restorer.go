@@ -83,6 +83,9 @@ func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manife
 			err = stop
 		}
 	}()
+	if done.Position, err = server.farther(ctx, done.Position); err != nil {
+		return done, err
+	}
 	if err := server.seed(ctx, done.Position); err != nil {
 		return done, err
 	}
@@ -135,8 +138,8 @@ func outOfPipe(ctx context.Context, run behavior.Commander, path string, from io
 var slavePosition = regexp.MustCompile(`gtid_slave_pos\s*=\s*'([^']*)'`)
 
 // Position reads the GTID position that a backup is of, from what mariabackup noted in it: of a primary what it had written, of a replica
-// the farther of what it had written to its own binary log and what it says to have applied. The latter is counted up after the commit,
-// and mariabackup, which holds up commits and nothing else, may note it before that: the data then has a transaction more than it says.
+// what it had applied. A replica counts that up after the commit, and mariabackup, which holds up commits and nothing else, may note it
+// before that: the data may have a transaction more than is said here. The data itself tells: see dbserver.Server's Seed.
 func Position(dir string) (string, error) {
 	position := ""
 	for _, name := range []string{"xtrabackup_binlog_info", "mariadb_backup_binlog_info"} {

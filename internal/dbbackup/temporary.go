@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
 )
 
 // Temporary is a server on restored data, that nobody but us can reach.
@@ -76,6 +77,18 @@ func (t *Temporary) Stop(ctx context.Context) error {
 	const terminate = 15
 	err := t.service.Stop(ctx, terminate)
 	return errors.Join(err, os.RemoveAll(t.run))
+}
+
+// farther is the position, or what the data itself says that it has applied, if that is farther: see Position.
+func (t *Temporary) farther(ctx context.Context, position string) (string, error) {
+	var applied string
+	if err := t.db.QueryRowContext(ctx, "SELECT @@global.gtid_slave_pos").Scan(&applied); err != nil {
+		return "", fmt.Errorf("asking the restored server what it has applied: %w", err)
+	}
+	if !dbserver.Holds(position, applied) {
+		return applied, nil
+	}
+	return position, nil
 }
 
 // seed makes the data's position known to the server, whose own log begins there.

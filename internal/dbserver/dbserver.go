@@ -62,7 +62,8 @@ type Server interface {
 	// SemiSync makes commits wait, for as long as it takes, until one replica has what is committed; or ends that. Whoever
 	// waits when it ends is told that the commit succeeded.
 	SemiSync(ctx context.Context, on bool) error
-	// Seed tells a server that was cloned what position its data is of. It forgets the binary log.
+	// Seed tells a server that was cloned what position its data is of; a farther one that the data itself tells goes before. It forgets
+	// the binary log.
 	Seed(ctx context.Context, position string) error
 	// Beyond tells whether mine holds a transaction that than does not.
 	Beyond(ctx context.Context, mine, than string) (bool, error)

@@ -147,7 +147,14 @@ func (m *mariaDB) SemiSync(ctx context.Context, on bool) error {
 	return m.run(ctx, "switching semi-synchronous replication", "SET GLOBAL rpl_semi_sync_master_enabled = "+onOff(on))
 }
 
+// Seed implements Server. What the data itself says that it has applied counts where that is farther: a replica writes it in the very
+// transaction, to mysql.gtid_slave_pos, and counts it up in memory after the commit; mariabackup notes the latter.
 func (m *mariaDB) Seed(ctx context.Context, position string) error {
+	var applied string
+	if err := m.db.QueryRowContext(ctx, "SELECT @@global.gtid_slave_pos").Scan(&applied); err != nil {
+		return fmt.Errorf("asking a clone what it has applied: %w", err)
+	}
+	position = farthest(position, applied)
 	if err := m.run(ctx, "forgetting the binary log of a clone", "STOP SLAVE", "RESET SLAVE ALL", "RESET MASTER"); err != nil {
 		return err
 	}

@@ -436,6 +436,12 @@ func seeds(w *world) {
 	if n := w.rows(c); n != 2 {
 		w.Errorf("the clone has %d rows", n)
 	}
+	// The data knows that it is farther than whoever copied it noted.
+	farther := w.status(c).Position
+	w.must(c.Seed(w.Context(), at))
+	if st := w.status(c); st.Position != farther {
+		w.Errorf("seeded with %s, and its data is of %s, it is at %s", at, farther, st.Position)
+	}
 }
 
 // broken: what the source has thrown away nobody can be given.
