@@ -110,7 +110,7 @@ func wishBackup(cmd *cobra.Command, s store.Store, farm, role string, t state.Ba
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "a %s of %s/%s is asked for; farmhand events shows how it goes\n", t.Kind, farm, role)
 		return err
 	}
-	text, err := awaitBackup(ctx, s, farm, role, t)
+	text, err := awaitBackup(ctx, s, farm, role, t, func(doing string) { fmt.Fprintln(cmd.ErrOrStderr(), doing) })
 	if err != nil {
 		return err
 	}
@@ -118,9 +118,32 @@ func wishBackup(cmd *cobra.Command, s store.Store, farm, role string, t state.Ba
 	return err
 }
 
-// awaitBackup waits until a task has ended, and says how.
-func awaitBackup(ctx context.Context, s store.Store, farm, role string, t state.BackupTask) (string, error) {
-	for {
+// backupStep is what the server that a task was given to is at, "" while nobody says.
+func backupStep(ctx context.Context, s store.Store, farm, role string, t state.BackupTask) string {
+	reports, err := store.ListJSON[state.Report](ctx, s, state.ReportPrefix(farm))
+	if err != nil {
+		return ""
+	}
+	for _, r := range reports {
+		b := r.Value.Backup
+		if b == nil || b.Task != t.ID || b.Done || b.Doing == "" {
+			continue
+		}
+		if b.Bytes > 0 {
+			return fmt.Sprintf("%s: %s, %d MB", r.Value.Instance, b.Doing, b.Bytes>>20)
+		}
+		return r.Value.Instance + ": " + b.Doing
+	}
+	return ""
+}
+
+// awaitBackup waits until a task has ended, and says how. tell is called with each step of it meanwhile.
+func awaitBackup(ctx context.Context, s store.Store, farm, role string, t state.BackupTask, tell func(string)) (string, error) {
+	for told := ""; ; {
+		if doing := backupStep(ctx, s, farm, role, t); doing != "" && doing != told {
+			told = doing
+			tell(doing)
+		}
 		_, _, wished := store.GetJSON[state.BackupTask](ctx, s, state.BackupWishKey(farm, role))
 		b, _, err := store.GetJSON[state.Backups](ctx, s, state.BackupsKey(farm, role))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -42,15 +42,37 @@ func TestAwaitBackup(t *testing.T) {
 	}
 	at := time.Now().Add(-time.Minute)
 	put(state.BackupsKey("shop", "db"), state.Backups{Full: &state.BackupDone{ID: "a", Bytes: 2e6}, Drill: &state.BackupDone{ID: "a", At: at.Add(time.Second), Text: "14 tables"}, Failure: "the disk is full"})
-	text, err := awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "a", Kind: state.BackupFull})
+	text, err := awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "a", Kind: state.BackupFull}, nil)
 	if err != nil || !strings.Contains(text, "2.0 MB") {
 		t.Fatalf("%q, %v", text, err)
 	}
-	text, err = awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "drill-1", Kind: state.BackupDrill, At: at})
+	text, err = awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "drill-1", Kind: state.BackupDrill, At: at}, nil)
 	if err != nil || !strings.Contains(text, "14 tables") {
 		t.Fatalf("%q, %v", text, err)
 	}
-	if _, err = awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "b", Kind: state.BackupFull}); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+	if _, err = awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "b", Kind: state.BackupFull}, nil); err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Fatalf("a backup that failed: %v", err)
+	}
+
+	// While it is under way its steps are told, each once.
+	task := state.BackupTask{ID: "c", Kind: state.BackupFull}
+	put(state.BackupsKey("shop", "db"), state.Backups{Task: &task})
+	var told []string
+	report := func(b state.BackupReport) {
+		b.Task = "c"
+		put(state.ReportKey("shop", "db-2"), state.Report{Instance: "db-2", Backup: &b})
+	}
+	report(state.BackupReport{Doing: "taking it", Bytes: 5 << 20})
+	text, err = awaitBackup(ctx, s, "shop", "db", task, func(doing string) {
+		told = append(told, doing)
+		switch len(told) {
+		case 1:
+			report(state.BackupReport{Doing: "deleting what is kept no longer"})
+		case 2:
+			put(state.BackupsKey("shop", "db"), state.Backups{Full: &state.BackupDone{ID: "c", Bytes: 3e6}})
+		}
+	})
+	if err != nil || !strings.Contains(text, "3.0 MB") || strings.Join(told, "; ") != "db-2: taking it, 5 MB; db-2: deleting what is kept no longer" {
+		t.Fatalf("%q, %v; told %q", text, err, told)
 	}
 }
