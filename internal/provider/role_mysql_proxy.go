@@ -23,6 +23,11 @@ type mysqlProxyModel struct {
 	Role     types.String `tfsdk:"role"`
 	Port     types.Int64  `tfsdk:"port"`
 	ReadPort types.Int64  `tfsdk:"read_port"`
+
+	AdminPort       types.Int64  `tfsdk:"admin_port"`
+	AdminFile       types.String `tfsdk:"admin_defaults_file"`
+	WriterHostgroup types.Int64  `tfsdk:"writer_hostgroup"`
+	ReaderHostgroup types.Int64  `tfsdk:"reader_hostgroup"`
 }
 
 func roleMySQLProxySchema() schema.SingleNestedAttribute {
@@ -36,10 +41,17 @@ func roleMySQLProxySchema() schema.SingleNestedAttribute {
 		Attributes: map[string]schema.Attribute{
 			"mode": schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.OneOf(spec.ProxyModes...)},
 				MarkdownDescription: "`split` (default): one port; plain reads outside transactions go to replicas, and see what was written through the same proxy; everything else goes to the primary, " +
-					"and waits for up to 10 s while there is none. `ports`: HAProxy with one port for writes and one for reads (`DB_READ_HOST`, `DB_READ_PORT`); sessions at a former primary are ended. It reads from 32 replicas at most."},
-			"role":      schema.StringAttribute{Optional: true, MarkdownDescription: "Id of the `mysql` role, where `uses` names several."},
-			"port":      port(fmt.Sprintf("Default: `%d`.", spec.DefaultProxyPort)),
-			"read_port": port(fmt.Sprintf("Of reads, with `ports`. Default: `%d`.", spec.DefaultProxyReadPort)),
+					"and waits for up to 10 s while there is none. `ports`: HAProxy with one port for writes and one for reads (`DB_READ_HOST`, `DB_READ_PORT`); sessions at a former primary are ended. It reads from 32 replicas at most. " +
+					"`proxysql`: a ProxySQL that you install on the servers, by `boot_script` or in their image, has its `mysql_servers` kept in step: the primary in `writer_hostgroup`, those that keep up in `reader_hostgroup`. " +
+					"Users, rules and everything else in it are yours."},
+			"role":       schema.StringAttribute{Optional: true, MarkdownDescription: "Id of the `mysql` role, where `uses` names several."},
+			"port":       port(fmt.Sprintf("Default: `%d`.", spec.DefaultProxyPort) + fmt.Sprintf(" With `proxysql`: `%d`.", spec.DefaultProxySQLPort)),
+			"read_port":  port(fmt.Sprintf("Of reads, with `ports`. Default: `%d`.", spec.DefaultProxyReadPort)),
+			"admin_port": port(fmt.Sprintf("Of ProxySQL's admin interface at 127.0.0.1. Default: `%d`.", spec.DefaultProxySQLAdminPort)),
+			"admin_defaults_file": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "With `proxysql`: option file on the server with `user` and `password` of the admin interface under `[client]`. Default: `admin` and `admin`, as ProxySQL comes."},
+			"writer_hostgroup": schema.Int64Attribute{Optional: true, MarkdownDescription: fmt.Sprintf("With `proxysql`. Default: `%d`.", spec.DefaultWriterHostgroup), Validators: []validator.Int64{int64validator.AtLeast(0)}},
+			"reader_hostgroup": schema.Int64Attribute{Optional: true, MarkdownDescription: fmt.Sprintf("With `proxysql`. While no replica keeps up, the primary is in it, too. Default: `%d`.", spec.DefaultReaderHostgroup), Validators: []validator.Int64{int64validator.AtLeast(0)}},
 		},
 	}
 }
@@ -50,19 +62,35 @@ func (m *roleModel) mysqlProxySpec(ctx context.Context, diags *diag.Diagnostics)
 	if d == nil {
 		return nil
 	}
-	p := &spec.MySQLProxy{Mode: d.Mode.ValueString(), Role: d.Role.ValueString(), Port: int(d.Port.ValueInt64()), ReadPort: int(d.ReadPort.ValueInt64())}
+	p := &spec.MySQLProxy{Mode: d.Mode.ValueString(), Role: d.Role.ValueString(), Port: int(d.Port.ValueInt64()), ReadPort: int(d.ReadPort.ValueInt64()),
+		AdminPort: int(d.AdminPort.ValueInt64()), AdminFile: d.AdminFile.ValueString()}
+	for to, from := range map[**int]types.Int64{&p.WriterHostgroup: d.WriterHostgroup, &p.ReaderHostgroup: d.ReaderHostgroup} {
+		if !from.IsNull() && !from.IsUnknown() {
+			n := int(from.ValueInt64())
+			*to = &n
+		}
+	}
 	p.SetDefaults()
 	return p
 }
 
+// optionalNumber is n, which may be 0; null where there is none.
+func optionalNumber(n *int) types.Int64 {
+	if n == nil {
+		return types.Int64Null()
+	}
+	return types.Int64Value(int64(*n))
+}
+
 // fillMySQLProxy takes over what p says, where the model does not say the same already.
 func (m *roleModel) fillMySQLProxy(ctx context.Context, p *spec.MySQLProxy, diags *diag.Diagnostics) {
-	if own := m.mysqlProxySpec(ctx, diags); own != nil && p != nil && *own == *p {
+	if own := m.mysqlProxySpec(ctx, diags); own != nil && p != nil && own.Equal(*p) {
 		return
 	}
 	var d *mysqlProxyModel
 	if p != nil {
-		d = &mysqlProxyModel{Mode: types.StringValue(p.Mode), Role: optionalString(p.Role), Port: types.Int64Value(int64(p.Port)), ReadPort: optionalInt(p.ReadPort)}
+		d = &mysqlProxyModel{Mode: types.StringValue(p.Mode), Role: optionalString(p.Role), Port: types.Int64Value(int64(p.Port)), ReadPort: optionalInt(p.ReadPort),
+			AdminPort: optionalInt(p.AdminPort), AdminFile: optionalString(p.AdminFile), WriterHostgroup: optionalNumber(p.WriterHostgroup), ReaderHostgroup: optionalNumber(p.ReaderHostgroup)}
 	}
 	m.MySQLProxy = encodeObject(ctx, roleMySQLProxySchema(), d, diags)
 }

@@ -12,15 +12,18 @@ import (
 
 // What is declared is what is stored, and back again; a model that says the same is left as it is written.
 func TestMySQLProxyAttribute(t *testing.T) {
+	none := 0
 	for _, p := range []spec.MySQLProxy{
 		{Mode: spec.ProxySplit, Port: 3306},
 		{Mode: spec.ProxyPorts, Port: 4000, ReadPort: 4001, Role: "shop/mysql"},
+		{Mode: spec.ProxySQL, AdminFile: "/etc/farmhand/proxysql.cnf", WriterHostgroup: &none},
 	} {
+		p.SetDefaults()
 		var diags diag.Diagnostics
 		m := roleModel{MySQLProxy: encodeObject[mysqlProxyModel](t.Context(), roleMySQLProxySchema(), nil, &diags)}
 		m.fillMySQLProxy(t.Context(), &p, &diags)
 		got := m.mysqlProxySpec(t.Context(), &diags)
-		if got == nil || *got != p || diags.HasError() {
+		if got == nil || !got.Equal(p) || diags.HasError() {
 			t.Fatalf("%+v became %+v (%v)", p, got, diags)
 		}
 		before := m.MySQLProxy
@@ -34,6 +37,7 @@ func TestMySQLProxyAttribute(t *testing.T) {
 }
 
 func TestMySQLProxyProblems(t *testing.T) {
+	none, ten := 0, 10
 	mysql := spec.Role{Farm: "shop", Name: "mysql", Behavior: "mysql"}
 	stock := spec.Role{Farm: "shop", Name: "stock", Behavior: "mysql"}
 	cache := spec.Role{Farm: "shop", Name: "cache", Behavior: "memcached"}
@@ -55,6 +59,11 @@ func TestMySQLProxyProblems(t *testing.T) {
 		{"no mode", "no mode", []string{"shop/mysql"}, spec.MySQLProxy{Mode: "magic"}, "apache"},
 		{"a port of reads that splits", "one port for everything", []string{"shop/mysql"}, spec.MySQLProxy{ReadPort: 4000}, "apache"},
 		{"ports alike", "that of writes already", []string{"shop/mysql"}, spec.MySQLProxy{Mode: spec.ProxyPorts, Port: 4000, ReadPort: 4000}, "apache"},
+		{"one's own ProxySQL", "", []string{"shop/mysql"}, spec.MySQLProxy{Mode: spec.ProxySQL, WriterHostgroup: &none, AdminFile: "/etc/proxysql-admin.cnf"}, "apache"},
+		{"hostgroups alike", "hostgroup 10 is that of writes already", []string{"shop/mysql"}, spec.MySQLProxy{Mode: spec.ProxySQL, ReaderHostgroup: &ten}, "apache"},
+		{"no path", "no path on a server", []string{"shop/mysql"}, spec.MySQLProxy{Mode: spec.ProxySQL, AdminFile: "proxysql.cnf"}, "apache"},
+		{"hostgroups without ProxySQL", "only a ProxySQL has that", []string{"shop/mysql"}, spec.MySQLProxy{WriterHostgroup: &ten}, "apache"},
+		{"a port of reads at ProxySQL", "one port for everything", []string{"shop/mysql"}, spec.MySQLProxy{Mode: spec.ProxySQL, ReadPort: 4000}, "apache"},
 		{"the behavior's port", "that of the role's own behavior", []string{"shop/mysql"}, spec.MySQLProxy{}, "mysql"},
 	} {
 		c.proxy.SetDefaults()

@@ -41,6 +41,7 @@ type Want struct {
 	Term           int64  // of the primary
 	Primary        string // host:port; "" while nobody takes writes
 	Replicas       []string
+	Admin          Admin // of spec.ProxySQL
 }
 
 // Equal tells whether there is nothing to change.
@@ -50,12 +51,16 @@ func (w Want) Equal(o Want) bool {
 
 // sameProcess tells whether the running process can take the change over.
 func (w Want) sameProcess(o Want) bool {
-	return w.Mode == o.Mode && w.Port == o.Port && w.ReadPort == o.ReadPort && w.User == o.User && w.Password == o.Password
+	return w.Mode == o.Mode && w.Port == o.Port && w.ReadPort == o.ReadPort && w.User == o.User && w.Password == o.Password && w.Admin == o.Admin
 }
 
 // Of is the proxy that a declaration asks for, given the database role's part of the topology and what that role exports.
 func Of(p spec.MySQLProxy, topology state.RoleTopology, exports map[string]string) Want {
 	w := Want{Mode: p.Mode, Port: p.Port, ReadPort: p.ReadPort, User: exports["DB_USER"], Password: exports["DB_PASSWORD"], Term: topology.Term}
+	if p.Mode == spec.ProxySQL {
+		p.SetDefaults() // of one that is stored they are there
+		w.Admin = Admin{Port: p.AdminPort, File: p.AdminFile, Writers: *p.WriterHostgroup, Readers: *p.ReaderHostgroup}
+	}
 	port := cmp.Or(exports["DB_PORT"], strconv.Itoa(spec.DefaultProxyPort))
 	for _, m := range topology.Instances {
 		address := net.JoinHostPort(m.Address, port)
@@ -100,6 +105,7 @@ type Keeper struct {
 	mu      sync.Mutex
 	want    *Want
 	proxy   proxy
+	sql     *proxySQL // in place of a process of ours
 	service *behavior.Service
 	stop    context.CancelFunc // of the goroutine that begins the process again
 	ended   chan struct{}      // of it
@@ -115,6 +121,10 @@ func (k *Keeper) Apply(ctx context.Context, w *Want) error {
 		return nil
 	}
 	if k.want != nil && k.want.Equal(*w) {
+		return nil
+	}
+	if w.Mode == spec.ProxySQL {
+		k.follow(ctx, *w)
 		return nil
 	}
 	if k.want != nil && k.want.sameProcess(*w) {
@@ -148,6 +158,17 @@ func (k *Keeper) Apply(ctx context.Context, w *Want) error {
 	k.stop, k.ended = stop, make(chan struct{})
 	go k.persist(live, k.service, k.ended)
 	return nil
+}
+
+// follow has a ProxySQL that is there told its servers. That it is not there yet is no error of the instance's: check tells.
+func (k *Keeper) follow(ctx context.Context, w Want) {
+	if k.sql != nil && k.want.sameProcess(w) {
+		k.sql.set(w)
+	} else {
+		k.end(ctx)
+		k.sql = newProxySQL(k.Root, w, k.say)
+	}
+	k.want = &w
 }
 
 func (k *Keeper) open(ctx context.Context, mode string) (proxy, error) {
@@ -207,6 +228,9 @@ func (k *Keeper) persist(ctx context.Context, service *behavior.Service, ended c
 func (k *Keeper) Check() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.sql != nil {
+		return k.sql.check()
+	}
 	if k.service == nil {
 		return nil
 	}
@@ -225,6 +249,10 @@ func (k *Keeper) Stop(ctx context.Context) {
 
 // end ends what runs; k.mu is held, and given up while the goroutine that begins it again ends.
 func (k *Keeper) end(ctx context.Context) {
+	if k.sql != nil {
+		k.sql.end()
+		k.sql, k.want = nil, nil
+	}
 	if k.service == nil {
 		return
 	}
