@@ -119,7 +119,7 @@ func wishBackup(cmd *cobra.Command, s store.Store, farm, role string, t state.Ba
 }
 
 // backupStep is what the server that a task was given to is at, "" while nobody says.
-func backupStep(ctx context.Context, s store.Store, farm, role string, t state.BackupTask) string {
+func backupStep(ctx context.Context, s store.Store, farm string, t state.BackupTask) string {
 	reports, err := store.ListJSON[state.Report](ctx, s, state.ReportPrefix(farm))
 	if err != nil {
 		return ""
@@ -140,7 +140,7 @@ func backupStep(ctx context.Context, s store.Store, farm, role string, t state.B
 // awaitBackup waits until a task has ended, and says how. tell is called with each step of it meanwhile.
 func awaitBackup(ctx context.Context, s store.Store, farm, role string, t state.BackupTask, tell func(string)) (string, error) {
 	for told := ""; ; {
-		if doing := backupStep(ctx, s, farm, role, t); doing != "" && doing != told {
+		if doing := backupStep(ctx, s, farm, t); doing != "" && doing != told {
 			told = doing
 			tell(doing)
 		}

@@ -27,7 +27,7 @@ func TestReach(t *testing.T) {
 	}
 	answer := &smithy.GenericAPIError{Code: "AccessDenied"}
 	for _, err := range []error{answer, failed, nil} {
-		if got := awsconfig.Reach(t.Context(), some, err); got != err {
+		if got := awsconfig.Reach(t.Context(), some, err); got != err { //nolint:errorlint // the very same is meant
 			t.Errorf("%v became %v", err, got)
 		}
 	}

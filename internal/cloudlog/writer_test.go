@@ -26,7 +26,7 @@ type world struct {
 func within(t *testing.T, test func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, Server: awstest.New(awstest.Options{InProcess: true})}
-		defer w.Server.Close()
+		defer w.Close()
 		w.w = cloudlog.Start(cloudlog.Options{Group: "farmhand", Stream: "main/host", Trouble: func(err error) { w.trouble = append(w.trouble, fmt.Sprint(err)) },
 			Config: func(context.Context) (aws.Config, error) { return w.Config(), nil }})
 		test(w)
