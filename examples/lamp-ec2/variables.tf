@@ -32,8 +32,14 @@ variable "ami" {
 }
 
 variable "sidecar_ami" {
-  description = "Debian 12 for arm64 as it comes, for the sidecar's t4g.nano."
+  description = "Debian 12 as it comes, of the architecture of sidecar_type."
   type        = string
+}
+
+variable "sidecar_type" {
+  description = "Instance type of the sidecar."
+  type        = string
+  default     = "t4g.nano"
 }
 
 variable "sidecar_size" {

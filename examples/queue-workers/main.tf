@@ -14,10 +14,11 @@ provider "farmhand" {
 # The daemon that keeps the farm as it is declared here, on an instance of its own that nothing can connect to.
 resource "farmhand_sidecar" "here" {
   aws = {
-    name       = var.farm
-    subnet_ids = var.subnet_ids
-    ami        = var.sidecar_ami
-    size       = var.sidecar_size
+    name          = var.farm
+    subnet_ids    = var.subnet_ids
+    ami           = var.sidecar_ami
+    instance_type = var.sidecar_type
+    size          = var.sidecar_size
   }
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,73 +15,26 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/ec2"
 	"github.com/farmhand/terraform-provider-farmhand/internal/awstest/elb"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver/mariadbtest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/e2e/live"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/dynamodb/dynalitetest"
 )
 
-const ec2HCL = `
-terraform {
-  required_providers {
-    farmhand = { source = "farmhand/farmhand" }
-  }
-}
-
-provider "farmhand" {
-  region                   = "eu-west-1"
-  shared_credentials_files = [%[1]q]
-  store                    = { table = "farmhand", bucket = "my-bucket" }
-  endpoints {
-    dynamodb = %[2]q
-    s3       = %[3]q
-    ec2      = %[3]q
-    elbv2    = %[3]q
-    iam      = %[3]q
-    sts      = %[3]q
-
-    autoscaling = %[3]q
-  }
-}
-
-resource "farmhand_sidecar" "main" {
-  aws = {
-    name          = %[4]q
-    subnet_ids    = ["` + ec2.SubnetA + `", "` + ec2.SubnetB + `"]
-    ami           = "` + ec2.ImageAMD64 + `"
-    instance_type = "t3.nano"
-  }
-}
-
-resource "farmhand_farm" "f" {
-  name    = %[4]q
-  sidecar = farmhand_sidecar.main.id
-  zone    = "%[4]s.internal"
-  tick    = "1s"
-  aws = {
-    subnet_ids     = ["` + ec2.SubnetA + `", "` + ec2.SubnetB + `"]
-    ami            = "` + ec2.ImageAMD64 + `"
-    instance_types = ["t3.small"]
-  }
-}
-
-resource "farmhand_application" "site" {
-  name   = "%[4]s-site"
-  source = %[5]q
-}
-
-resource "farmhand_role" "web" {
-  farm        = farmhand_farm.f.name
-  name        = "web"
-  behavior    = "apache"
-  min         = %[6]d
-  max         = %[6]d
-  application = farmhand_application.site.id
-  drain       = "1s"
-  aws         = { target_group_arns = [%[7]q] }
-}
+const ec2Variables = `
+farm               = %q
+site               = %q
+target_group_arns  = [%q]
+database           = { host = %q, name = "app", user = "app" }
+subnet_ids         = ["` + ec2.SubnetA + `", "` + ec2.SubnetB + `"]
+security_group_ids = ["` + ec2.Group + `"]
+ami                = "` + ec2.ImageAMD64 + `"
+instance_types     = ["t3.small"]
+sidecar_ami        = "` + ec2.ImageAMD64 + `"
+sidecar_type       = "t3.nano"
 `
 
-// TestEC2: the whole way of a farm on EC2, of which EC2 itself alone is a stand-in and its instances are containers, the sidecar's as well:
+// TestEC2: examples/lamp-ec2 with a database that is there already, all the way of a farm on EC2, of which EC2 itself alone is a stand-in and its instances are containers, the sidecar's as well:
 // nothing of farmhand runs on this machine. User data fetches
 // the agent with the instance profile's credentials from the metadata service, the agent logs in to the store with them, pages are
 // served through targets that the balancer finds healthy by asking them, a container that is killed is an instance that crashed and is
@@ -104,17 +58,16 @@ func TestEC2(t *testing.T) {
 	instances.Endpoint = metadata
 	table := dynalitetest.StartAt(t, instances.Gateway())
 
-	credentials := filepath.Join(t.TempDir(), "credentials")
-	must(t, os.WriteFile(credentials, []byte("[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = a-secret\n"), 0o600))
-	site := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(site, "index.php"), []byte(`<?php header("X-Served-By: " . getenv("FARMHAND_INSTANCE")); echo "served by " . getenv("FARMHAND_INSTANCE") . "\n";`), 0o644))
+	// The database that is there already, as RDS would be.
+	rds := mariadbtest.StartAt(t, mariadbtest.Folder(t), instances.Gateway()+":3306", 1)
+	rds.Exec("SET GLOBAL read_only = 0", "CREATE DATABASE app", "CREATE USER app@'%'", "GRANT ALL ON app.* TO app@'%'")
 
 	f := w.farm(t, "unused", "", stateDir(t))
 	f.Name, f.Platform = "", ""
-	// The farm's instances, the sidecar's not among them.
+	// The farm's web servers, and the sidecar's instance.
 	servers := func() (ids []string) {
 		for _, id := range aws.EC2.Alive() {
-			if aws.EC2.Tags(id)["farmhand:farm"] == name {
+			if tags := aws.EC2.Tags(id); tags["farmhand:farm"] == name && tags["farmhand:role"] == "web" {
 				ids = append(ids, id)
 			}
 		}
@@ -128,10 +81,21 @@ func TestEC2(t *testing.T) {
 		}
 		return ""
 	}
-	f.Env = []string{"AWS_CONFIG_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
-	use := func(servers int) {
+	project, err := live.Project()
+	must(t, err)
+	must(t, f.UseExampleOf("lamp-ec2"))
+	must(t, os.WriteFile(filepath.Join(f.Dir, "terraform.tfvars"), []byte(fmt.Sprintf(ec2Variables, name, filepath.Join(project, "examples/lamp/site"), aws.TargetGroup(), instances.Gateway())), 0o600))
+	f.Env = []string{"AWS_ENDPOINT_URL=" + aws.URL, "AWS_ENDPOINT_URL_DYNAMODB=" + table.URL, "AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=a-secret",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
+	edit := func(from, to string) { // the role web's, which comes first
 		t.Helper()
-		must(t, f.UseHCL(fmt.Sprintf(ec2HCL, credentials, table.URL, aws.URL, name, site, servers, aws.TargetGroup())))
+		main := filepath.Join(f.Dir, "main.tf")
+		hcl, err := os.ReadFile(main)
+		must(t, err)
+		if !strings.Contains(string(hcl), from) {
+			t.Fatalf("the example has no %q", from)
+		}
+		must(t, os.WriteFile(main, []byte(strings.Replace(string(hcl), from, to, 1)), 0o600))
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -141,11 +105,10 @@ func TestEC2(t *testing.T) {
 			}
 		}
 	})
-	use(1)
 	began := time.Now()
 	_, err = f.Apply(t.Context())
 	must(t, err)
-	t.Logf("from nothing to the first server that serves: %s", time.Since(began).Round(100*time.Millisecond))
+	t.Logf("from nothing to a farm that serves: %s", time.Since(began).Round(100*time.Millisecond))
 
 	// served are the instances that answer through the target group, by name.
 	served := func(ctx context.Context) (names []string) {
@@ -169,14 +132,25 @@ func TestEC2(t *testing.T) {
 			return slices.Equal(got, want), fmt.Sprintf("%v by targets %v of instances %v", got, aws.ELB.Targets(aws.TargetGroup()), servers())
 		})
 	}
-	serves("web-1")
+	serves("web-1", "web-2")
+	for _, i := range aws.EC2.Instances() {
+		if slices.Contains(servers(), i.ID) {
+			_, err := live.Post(t.Context(), "http://"+i.Address+"/", url.Values{"customer": {"the hen"}, "item": {"corn"}})
+			must(t, err)
+		}
+	}
+	var orders int
+	must(t, rds.Root.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM app.orders").Scan(&orders))
+	if orders != 2 {
+		t.Errorf("two servers took %d orders", orders)
+	}
 	changes, out, err := f.Plan(t.Context())
 	must(t, err)
 	if changes {
 		t.Errorf("the plan after the apply is not empty:\n%s", out)
 	}
 
-	use(3)
+	edit("min          = 2\n", "min          = 3\n")
 	_, err = f.Apply(t.Context())
 	must(t, err)
 	serves("web-1", "web-2", "web-3")
@@ -204,7 +178,8 @@ func TestEC2(t *testing.T) {
 	})
 	t.Logf("all serve again %s after the kill", time.Since(killed).Round(100*time.Millisecond))
 
-	use(2)
+	edit("min          = 3\n", "min          = 2\n")
+	edit("max          = 6\n", "max          = 2\n") // else the policy takes its time
 	_, err = f.Apply(t.Context())
 	must(t, err)
 	eventually(t, "pages from two", func(ctx context.Context) (bool, string) {

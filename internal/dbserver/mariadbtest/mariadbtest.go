@@ -52,7 +52,13 @@ func Folder(t testing.TB) string {
 // lines of its configuration.
 func Start(t testing.TB, folder string, id int, more ...string) *Server {
 	t.Helper()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.78.0.%d:0", 10+id))
+	return StartAt(t, folder, fmt.Sprintf("127.78.0.%d:0", 10+id), id, more...)
+}
+
+// StartAt is Start at a host:port that others than this machine may reach; port 0 for any.
+func StartAt(t testing.TB, folder, address string, id int, more ...string) *Server {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

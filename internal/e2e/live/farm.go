@@ -82,13 +82,16 @@ func FindCLI() (string, error) {
 }
 
 // UseExample copies examples/lamp into f.Dir and takes the demo's own leftovers out.
-func (f *Farm) UseExample() error {
+func (f *Farm) UseExample() error { return f.UseExampleOf("lamp") }
+
+// UseExampleOf is UseExample of another one.
+func (f *Farm) UseExampleOf(name string) error {
 	project, err := Project()
 	if err != nil {
 		return err
 	}
-	if err := os.CopyFS(f.Dir, os.DirFS(filepath.Join(project, "examples/lamp"))); err != nil {
-		return fmt.Errorf("copying examples/lamp: %w", err)
+	if err := os.CopyFS(f.Dir, os.DirFS(filepath.Join(project, "examples", name))); err != nil {
+		return fmt.Errorf("copying examples/%s: %w", name, err)
 	}
 	for _, pattern := range []string{"*.tfstate*", "*.auto.tfvars", ".terraform*"} {
 		found, _ := filepath.Glob(filepath.Join(f.Dir, pattern))
