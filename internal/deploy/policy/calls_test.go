@@ -127,6 +127,8 @@ var setUpOnly = map[string]bool{"iam:GetInstanceProfile": true, "sts:GetCallerId
 // otherwise are rights that are needed though no such request is made.
 var otherwise = map[string]bool{
 	"iam:PassRole": true,
+	// AWS makes its own roles on the caller's behalf.
+	"iam:CreateServiceLinkedRole": true,
 	// Parts of a transaction.
 	"dynamodb:ConditionCheckItem": true, "dynamodb:DeleteItem": true,
 	// Of an upload that is given up.

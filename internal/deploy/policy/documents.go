@@ -150,8 +150,9 @@ func Sidecar(s Scope) Document {
 		{
 			Sid: "HandOverInstanceRole", Action: []string{"iam:PassRole"}, Resource: s.instanceRoles(),
 			Condition: Condition{"StringEquals": {"iam:PassedToService": {ec2Service(s.Region)}}},
-			Why:       "Instances are launched with their farm's own role, and with no other. The sidecar has no other right in IAM.",
+			Why:       "Instances are launched with their farm's own role, and with no other.",
 		},
+		s.serviceRole("SpotRole", "spot.amazonaws.com", "AWS makes this role of its own at the account's first Spot instance, if whoever launches that may. It can be left out where it is there, or no role takes Spot."),
 		{
 			Sid: "Balancers", Action: []string{"elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"}, Resource: []string{s.arn("elasticloadbalancing", "targetgroup/*")},
 			Why: "Serving instances are registered in target groups that roles name, and draining ones leave them. Narrow it to those groups if the account has others.",
@@ -178,6 +179,12 @@ func (s Scope) logs() []Statement {
 		Sid: "Log", Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resource: []string{s.arn("logs", "log-group:"+s.LogGroup+":*")},
 		Why: "The sidecar's own log, in the group that farmhand_sidecar names: a stream for each instance.",
 	}}
+}
+
+// serviceRole lets AWS make a service's own role on the caller's behalf. https://docs.aws.amazon.com/IAM/latest/UserGuide/create-service-linked-role.html
+func (s Scope) serviceRole(sid, service, why string) Statement {
+	return Statement{Sid: sid, Action: []string{"iam:CreateServiceLinkedRole"}, Resource: []string{s.arn("iam", "role/aws-service-role/"+service+"/*")},
+		Condition: Condition{"StringEquals": {"iam:AWSServiceName": {service}}}, Why: why}
 }
 
 // Provider is what whoever runs terraform apply may do: make and remove the store, roles and sidecars, beside what the
@@ -237,6 +244,7 @@ func Provider(s Scope) Document {
 			Sid: "MakeSidecar", Action: []string{"autoscaling:CreateAutoScalingGroup"}, Resource: []string{s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/farmhand-*")}, Condition: asked,
 			Why: "A sidecar is an Auto Scaling group of one, or of two where one stands by.",
 		},
+		s.serviceRole("AutoScalingRole", "autoscaling.amazonaws.com", "AWS makes this role of its own with the account's first Auto Scaling group, if whoever makes that may. It can be left out where it is there."),
 		{
 			Sid: "KeepSidecar", Action: []string{"autoscaling:CancelInstanceRefresh", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteAutoScalingGroup", "autoscaling:StartInstanceRefresh", "autoscaling:UpdateAutoScalingGroup"},
 			Resource: []string{s.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/farmhand-*")}, Condition: sidecars,

@@ -136,6 +136,8 @@ func reason(action string) string {
 		return "what an instance is launched with"
 	case "iam:CreateRole":
 		return "what it may do"
+	case "iam:CreateServiceLinkedRole":
+		return "AWS makes the role of a service of its own"
 	case "iam:DeleteInstanceProfile":
 		return "on destroy"
 	case "iam:DeleteRole":

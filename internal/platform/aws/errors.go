@@ -66,6 +66,9 @@ var complaints = sync.OnceValue(func() []complaint {
 		{[]string{"TooManyTargets", "TooManyRegistrationsForTargetId"}, platform.ErrCapacity, "a quota of the load balancer is used up: ask for more at Service Quotas, Elastic Load Balancing"},
 		{[]string{"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity", "UnfulfillableCapacity", "InsufficientVolumeCapacity", "SpotMaxPriceTooLow"}, platform.ErrCapacity, "EC2 has none to give just now: name further instance types or subnets in other zones"},
 
+		// Another market is tried meanwhile: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html
+		{[]string{"AuthFailure.ServiceLinkedRoleCreationNotPermitted"}, platform.ErrCapacity, "the account has never used Spot, and these credentials may not make the role that it needs: once for the account, `aws iam create-service-linked-role --aws-service-name spot.amazonaws.com`"},
+
 		{[]string{"InvalidAMIID.*", "InvalidAMI.*"}, platform.ErrInvalid, "check aws.ami (or the role's image): it must exist in this region and be yours, public or shared with this account"},
 		{[]string{"InvalidSubnetID.*", "InvalidSubnet*"}, platform.ErrInvalid, "check aws.subnet_ids: each must be a subnet of this account in this region"},
 		{[]string{"InvalidGroup.*", "InvalidGroupId.*", "InvalidSecurityGroupID.*", "InvalidSecurityGroup.*"}, platform.ErrInvalid, "check aws.security_group_ids: each must be a group of the subnets' VPC"},

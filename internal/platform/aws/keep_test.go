@@ -386,6 +386,10 @@ func TestSpotSplit(t *testing.T) {
 	if onDemand, spot := w.markets(); onDemand != 10 || spot != 0 {
 		t.Errorf("without room on Spot: %d on demand and %d Spot", onDemand, spot)
 	}
+	e := explainCode("AuthFailure.ServiceLinkedRoleCreationNotPermitted", "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.", "launching", 0)
+	if !errors.Is(e, platform.ErrCapacity) || !strings.Contains(e.Error(), "create-service-linked-role --aws-service-name spot.amazonaws.com") {
+		t.Errorf("an account that never used Spot: %v", e)
+	}
 	w = newWorld(t)
 	w.aws.EC2.NoCapacity("", "", "spot", true)
 	for i, r := range w.p.LaunchAll(t.Context(), with(w, 1, 3, spec.RoleAWS{SpotOnly: true})) {
