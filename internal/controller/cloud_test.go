@@ -25,12 +25,12 @@ type cloudPlatform struct {
 	stocked  []string          // roles of the last Keep
 	restocks int
 	grown    []platform.Grown // by the next Grow
-	used     map[string]float64
+	sized    int              // what web-1's volume of 40 GB is to be, as the last Grow was told
 }
 
-func (p *cloudPlatform) Grow(_ context.Context, _ []spec.Role, used map[string]float64) ([]platform.Grown, error) {
+func (p *cloudPlatform) Grow(_ context.Context, _ []spec.Role, size func(string, spec.Volume, int) int) ([]platform.Grown, error) {
 	grown := p.grown
-	p.grown, p.used = nil, used
+	p.grown, p.sized = nil, size("web-1", spec.Volume{SizeGB: 40, MaxSizeGB: 60}, 40)
 	return grown, nil
 }
 
@@ -253,7 +253,7 @@ func TestStock(t *testing.T) {
 	w.unbroken()
 }
 
-// TestVolumesGrow: the platform is told how full volumes are; what it does is told as events, and what it cannot do as a warning, once.
+// TestVolumesGrow: the platform is told how large volumes are to be, as full as they are, and what it does is told as events.
 func TestVolumesGrow(t *testing.T) {
 	w := cloudWorld(t, 1)
 	w.ticks(6)
@@ -261,34 +261,27 @@ func TestVolumesGrow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := func(share float64, grown ...platform.Grown) {
+	full := func(share float64, size int, grown ...platform.Grown) {
+		t.Helper()
 		report.VolumeUsed, report.At = share, w.now()
 		w.put(state.ReportKey(farmName, "web-1"), report)
 		w.platform.machines[w.machineID("web-1")].mute = true // it would write another one
 		w.cloud.grown = grown
 		w.ticks(4)
 		w.platform.machines[w.machineID("web-1")].mute = false
-	}
-	full(0.5)
-	if w.cloud.used["web-1"] != 0.5 || w.heard("volume-full", "") {
-		t.Errorf("used is %v, events %v", w.cloud.used, w.said())
-	}
-	full(0.9, platform.Grown{Instance: "web-1", Volume: "vol-1", From: 40, To: 50, Used: 0.9})
-	full(0.9)
-	for kind, part := range map[string]string{"volume": "its volume is 90 % full: volume vol-1 grows from 40 to 50 GB", "volume-full": "volume.max_size_gb"} {
-		n := 0
-		for _, e := range w.events() {
-			if e.Kind == kind && e.Instance == "web-1" && e.Role == "web" && strings.Contains(e.Reason, part) {
-				n++
-			}
-		}
-		if n != 1 {
-			t.Errorf("%d events of kind %s with %q: %v", n, kind, part, w.said())
+		if w.cloud.sized != size {
+			t.Errorf("%.0f %% full, a volume of 40 GB is to have %d, want %d", share*100, w.cloud.sized, size)
 		}
 	}
-	full(0, platform.Grown{Instance: "web-1", Volume: "vol-1", From: 50, To: 80})
-	if !w.heard("volume", "grows from 50 to 80 GB, as is declared") {
+	full(0.5, 40)
+	if w.heard("hold", "data volume") {
 		t.Errorf("events %v", w.said())
+	}
+	full(0.9, 50, platform.Grown{Instance: "web-1", Volume: "vol-1", From: 40, To: 50})
+	for kind, part := range map[string]string{"volume": "volume vol-1 grows from 40 to 50 GB; it is 90 % full", "hold": "the data volume of web-1 is 90 % full"} {
+		if !w.heard(kind, part) {
+			t.Errorf("no event of kind %s with %q: %v", kind, part, w.events())
+		}
 	}
 }
 

@@ -166,12 +166,12 @@ func (r *roleSight) complete(farm spec.Farm, behaviorOf func(string) (behavior.B
 	r.generation = Generation(farm, r.Spec, r.app, r.traits)
 }
 
-// stateful tells whether data belongs to the role's indexes: two instances cannot hold it at once.
 // inPlace tells whether an index is known by its address, a balancer's or an Elastic IP, which its next instance takes over.
 func (r *roleSight) inPlace() bool {
 	return r.traits.Balances || r.Spec.AWS != nil && r.Spec.AWS.ElasticIP
 }
 
+// stateful tells whether data belongs to the role's indexes: two instances cannot hold it at once.
 func (r *roleSight) stateful() bool { return r.traits.Stateful || r.Spec.Volume != nil }
 
 func (k *keeper) observeRecords(ctx context.Context, s *sight) error {

@@ -43,7 +43,6 @@ const (
 	firstPatience = time.Minute
 	// unreachablePatience is how long a primary whose agent is silent, and whom its replicas still hear, is left alone.
 	unreachablePatience = time.Minute
-	diskWarning         = 0.85
 	promotionsKept      = 20
 )
 

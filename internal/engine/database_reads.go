@@ -50,7 +50,7 @@ func (d *database) alert() {
 		if r == nil || m.standing == gone || m.standing == leaving || !d.fresh(m) {
 			continue
 		}
-		if r.DiskUsed >= diskWarning {
+		if r.DiskUsed >= volumeFull {
 			level := warning
 			if r.DiskUsed >= 0.95 {
 				level = failure

@@ -34,6 +34,7 @@ func Decide(view View) Outcome {
 		p.diagnose(silent, all)
 		p.heedNotices()
 		p.keepDatabase()
+		p.heedVolumes()
 		p.size()
 		p.reconcile()
 		p.keepBackups()

@@ -63,7 +63,12 @@ func (d *Reducer) Role(name string) View {
 
 func reduceRole(r Role, p *pass) Role {
 	s := &r.Spec
-	s.Image, s.Application, s.BootScript, s.Volume = "", "", "", nil
+	s.Image, s.Application, s.BootScript = "", "", ""
+	if v := s.Volume; v != nil && v.MaxSizeGB > 0 && slices.ContainsFunc(r.Instances, func(in Instance) bool { return in.Report != nil && in.Report.VolumeUsed > 0 }) {
+		s.Volume = &spec.Volume{MaxSizeGB: v.MaxSizeGB}
+	} else {
+		s.Volume = nil
+	}
 	s.ShutdownHook = "" // what it says is in the reports
 	if !slices.ContainsFunc(r.Instances, func(in Instance) bool { return in.Report != nil && in.Report.Wait != nil }) {
 		s.ShutdownHookTimeout = 0

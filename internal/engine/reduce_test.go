@@ -67,7 +67,7 @@ func embellish(t *rapid.T, r *engine.Role) {
 	r.Spec.HealthCheck.HTTP, r.Spec.HealthCheck.TCP = &spec.HTTPCheck{Path: "/healthz"}, &spec.TCPCheck{Port: 80}
 	r.Spec.ScaleIn = rapid.SampledFrom([]string{spec.ScaleInNewest, spec.ScaleInOldest, spec.ScaleInLeastBusy, spec.ScaleInClosestToHour}).Draw(t, "scale in by")
 	r.Spec.ShutdownHook, r.Spec.ShutdownHookTimeout = "echo secret", spec.Duration(rapid.IntRange(0, 20).Draw(t, "hook timeout"))*spec.Duration(time.Second)
-	r.Spec.Volume = &spec.Volume{Path: "/data"}
+	r.Spec.Volume = &spec.Volume{Path: "/data", MaxSizeGB: rapid.SampledFrom([]int{0, 60}).Draw(t, "max size")}
 	r.InPlace = rapid.IntRange(0, 5).Draw(t, "in place") == 0
 	r.Memory.Hold = rapid.SampledFrom([]string{"", "max", "doubt:http", "doubt:silence; max"}).Draw(t, "hold")
 	if rapid.IntRange(0, 5).Draw(t, "by hand") == 0 {
@@ -102,6 +102,7 @@ func embellish(t *rapid.T, r *engine.Role) {
 			if rapid.IntRange(0, 3).Draw(t, "waits") == 0 {
 				rep.Wait = &state.Wait{Reason: "busy", Since: ago(t, "waiting since", 30*time.Second)}
 			}
+			rep.VolumeUsed = rapid.SampledFrom([]float64{0, 0.5, 0.9}).Draw(t, "volume used")
 			rep.Unmeasured = map[string]string{"file": "it is not there"}
 			for range rapid.IntRange(0, 2).Draw(t, "samples") {
 				rep.Samples = append(rep.Samples, state.Sample{At: start, Load1: rapid.Float64Range(0, 5).Draw(t, "load"), CPU: rapid.Float64Range(0, 1).Draw(t, "cpu")})

@@ -163,19 +163,15 @@ type Keeper interface {
 
 // Grower is a platform whose volumes grow in place.
 type Grower interface {
-	// Grow makes the roles' volumes as large as they are declared, and those that are VolumeFull larger, up to what their role allows.
-	// used is how full each is, by instance (0..1; missing: not known). It is called every tick and returns what it has begun.
-	Grow(ctx context.Context, roles []spec.Role, used map[string]float64) ([]Grown, error)
+	// Grow makes the roles' volumes as large as size says of an instance's that is now so large (GiB), and of the type that is declared.
+	// It is called every tick and returns what it has begun.
+	Grow(ctx context.Context, roles []spec.Role, size func(instance string, declared spec.Volume, now int) int) ([]Grown, error)
 }
-
-// VolumeFull is the share of a data volume from which on it grows, where its role lets it, and a warning is given where not.
-const VolumeFull = 0.85
 
 // Grown is a volume that has begun to change; sizes in GiB, equal where only its type changes.
 type Grown struct {
 	Instance, Volume string
 	From, To         int
-	Used             float64
 }
 
 // Volume is a data volume that the platform holds.

@@ -84,10 +84,9 @@ func (m *Machine) Grow(ctx context.Context, volume, path string) (grew bool, err
 	if size == former {
 		return false, nil
 	}
-	if former != "" { // the first look is Mount's, which has done it
-		if err := m.grow(ctx, disk, path); err != nil {
-			return false, fmt.Errorf("growing the file system of volume %s: %w", volume, err)
-		}
+	// At the first look, too, which does nothing but where the disk grew since Mount.
+	if err := m.grow(ctx, disk, path); err != nil {
+		return false, fmt.Errorf("growing the file system of volume %s: %w", volume, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -20,16 +20,11 @@ const (
 	// restTime is how long EBS lets a volume rest between two modifications.
 	// https://docs.aws.amazon.com/ebs/latest/userguide/modify-volume-requirements.html
 	restTime = 6 * time.Hour
-	// growShare is by how much a full volume grows, at least growLeast GiB: within the six hours until it may grow again there
-	// is to be room.
-	growShare = 4
-	growLeast = 5
 )
 
-// Grow makes the data volumes of roles what they are declared to be where that is more, or of another type, and those that are full
-// larger, up to what their role allows. used is how full each is, by instance (0..1). It returns what it has begun; the machine's file
-// system follows by its agent. It looks once a minute, and changes a volume once in six hours, as EBS has it.
-func (p *AWS) Grow(ctx context.Context, roles []spec.Role, used map[string]float64) ([]platform.Grown, error) {
+// Grow makes the data volumes of roles as large as size says, and of the type that is declared. It returns what it has begun; the machine's
+// file system follows by its agent. It looks once a minute, and changes a volume once in six hours, as EBS has it.
+func (p *AWS) Grow(ctx context.Context, roles []spec.Role, size func(instance string, declared spec.Volume, now int) int) ([]platform.Grown, error) {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	wanted := map[string]spec.Volume{}
@@ -54,11 +49,11 @@ func (p *AWS) Grow(ctx context.Context, roles []spec.Role, used map[string]float
 		if rest, modified := p.modified[id]; !ok || modified && p.now().Sub(rest) < restTime {
 			continue
 		}
-		in := modification(v, declared, used[instance])
+		in := modification(v, declared, size(instance, declared, int(awssdk.ToInt32(v.Size))))
 		if in == nil {
 			continue
 		}
-		g := platform.Grown{Instance: instance, Volume: id, From: int(awssdk.ToInt32(v.Size)), To: int(awssdk.ToInt32(in.Size)), Used: used[instance]}
+		g := platform.Grown{Instance: instance, Volume: id, From: int(awssdk.ToInt32(v.Size)), To: int(awssdk.ToInt32(in.Size))}
 		switch err := p.modify(ctx, in); {
 		case err == nil:
 			all = append(all, g)
@@ -82,15 +77,10 @@ func (p *AWS) modify(ctx context.Context, in *ec2.ModifyVolumeInput) error {
 	return err
 }
 
-// modification is what makes a volume as it should be, nil for nothing. A volume never shrinks.
-func modification(v types.Volume, declared spec.Volume, used float64) *ec2.ModifyVolumeInput {
-	size := int(awssdk.ToInt32(v.Size))
-	want := max(size, declared.SizeGB)
-	if used >= platform.VolumeFull && declared.MaxSizeGB > want {
-		want = min(declared.MaxSizeGB, want+max(want/growShare, growLeast))
-	}
-	in := &ec2.ModifyVolumeInput{VolumeId: v.VolumeId, Size: awssdk.Int32(int32(want))}
-	changed := want != size
+// modification is what makes a volume of a size and as it is declared, nil for nothing.
+func modification(v types.Volume, declared spec.Volume, size int) *ec2.ModifyVolumeInput {
+	in := &ec2.ModifyVolumeInput{VolumeId: v.VolumeId, Size: awssdk.Int32(int32(size))}
+	changed := size != int(awssdk.ToInt32(v.Size))
 	if t := types.VolumeType(declared.Type); t != "" && t != v.VolumeType {
 		in.VolumeType, changed = t, true
 	}

@@ -11,7 +11,12 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 )
 
-// TestGrow: a volume becomes as large as it is declared, and one that is full larger by a quarter up to its limit, once in six hours each.
+// to is the decision that a volume is to have so many GiB.
+func to(size int) func(string, spec.Volume, int) int {
+	return func(_ string, _ spec.Volume, now int) int { return max(now, size) }
+}
+
+// TestGrow: a volume becomes as large as is decided and of the type that is declared, once in six hours.
 func TestGrow(t *testing.T) {
 	w := newWorld(t)
 	role := spec.Role{Farm: "shop", Name: "db", Max: 1, Volume: &spec.Volume{Path: "/data", SizeGB: 40}}
@@ -28,11 +33,11 @@ func TestGrow(t *testing.T) {
 		}
 		return out.Volumes[0]
 	}
-	// grow is one look, an hour after the last, of a volume that is so full; it tells the size that is begun, 0 for none.
-	grow := func(p *AWS, used float64) int {
+	// grow is one look, an hour after the last; it tells the size that is begun, 0 for none.
+	grow := func(p *AWS, size int) int {
 		t.Helper()
 		w.pass(time.Hour)
-		grown, err := p.Grow(t.Context(), []spec.Role{role}, map[string]float64{"db-1": used})
+		grown, err := p.Grow(t.Context(), []spec.Role{role}, to(size))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,38 +55,28 @@ func TestGrow(t *testing.T) {
 			t.Errorf("%s: it grows to %d, want %d", what, got, want)
 		}
 	}
-	want("as declared", grow(w.p, 0.5), 0)
-	want("full, and not allowed to", grow(w.p, 0.99), 0)
-	role.Volume.MaxSizeGB = 60
-	want("nearly full", grow(w.p, 0.84), 0)
-	want("full", grow(w.p, 0.86), 50)
-	want("full again, at once", grow(w.p, 0.99), 0)
-	want("full again, and another process looks", grow(w.process(), 0.99), 0) // EBS refuses, and that is no error
+	want("as it is", grow(w.p, 40), 0)
+	want("larger", grow(w.p, 50), 50)
+	want("larger again, at once", grow(w.p, 60), 0)
+	want("larger again, and another process looks", grow(w.process(), 60), 0) // EBS refuses, and that is no error
 	w.pass(4 * time.Hour)
-	want("full again, six hours later", grow(w.p, 0.99), 60)
+	want("larger again, six hours later", grow(w.p, 60), 60)
 	w.pass(6 * time.Hour)
-	want("at its limit", grow(w.p, 0.99), 0)
-	role.Volume.SizeGB, role.Volume.MaxSizeGB = 100, 0
-	want("declared larger", grow(w.p, 0), 100)
-	w.pass(6 * time.Hour)
-	role.Volume.SizeGB = 40
-	want("declared smaller", grow(w.p, 0), 0)
 	role.Volume.Type, role.Volume.IOPS = "io2", 4000
-	want("declared of another type", grow(w.p, 0), 100)
+	want("declared of another type", grow(w.p, 60), 60)
 	if v := volume(); v.VolumeType != types.VolumeTypeIo2 || awssdk.ToInt32(v.Iops) != 4000 {
 		t.Errorf("it is %+v", v)
 	}
 	w.aws.Deny("ec2:ModifyVolume")
 	w.pass(6 * time.Hour)
-	role.Volume.SizeGB = 200
-	if grown, err := w.p.Grow(t.Context(), []spec.Role{role}, nil); err == nil || len(grown) != 0 {
+	if grown, err := w.p.Grow(t.Context(), []spec.Role{role}, to(200)); err == nil || len(grown) != 0 {
 		t.Errorf("without permission: %v, %v", grown, err)
 	}
 	w.aws.Allow("ec2:ModifyVolume")
 	w.aws.ResetCalls()
 	for range 10 {
 		w.pass(5 * time.Second)
-		if _, err := w.p.Grow(t.Context(), []spec.Role{role}, nil); err != nil {
+		if _, err := w.p.Grow(t.Context(), []spec.Role{role}, to(200)); err != nil {
 			t.Fatal(err)
 		}
 	}

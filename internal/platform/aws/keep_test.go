@@ -259,8 +259,8 @@ func TestVolumeFollowsItsIndex(t *testing.T) {
 	}
 	attached(m, volume)
 
-	role.Volume.MaxSizeGB = 200 // what has grown moves as large as it is
-	if grown, err := w.p.Grow(t.Context(), []spec.Role{role}, map[string]float64{"db-1": 0.9}); err != nil || len(grown) != 1 || grown[0].To != 50 {
+	// What has grown moves as large as it is.
+	if grown, err := w.p.Grow(t.Context(), []spec.Role{role}, to(50)); err != nil || len(grown) != 1 || grown[0].To != 50 {
 		t.Fatalf("it grows: %v, %v", grown, err)
 	}
 	w.size = 50
