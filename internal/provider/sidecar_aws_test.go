@@ -270,6 +270,38 @@ func TestASidecarOnEC2(t *testing.T) {
 	}
 }
 
+// A farm moves from the sidecar on this machine to one on EC2 and does not notice: the second beside the first, then the first goes.
+func TestAFarmMovesToASidecarOnEC2(t *testing.T) {
+	w, _ := newWorldOfSidecars(t)
+	w.aws.Logs.AddGroup("farmhand")
+	onEC2 := fmt.Sprintf(sidecarOnEC2HCL, ec2.ImageARM64, 1)
+	const name = "sidecar   = farmhand_sidecar.main.id"
+	if !strings.Contains(onEC2, name) {
+		t.Fatalf("no %q in %s", name, onEC2)
+	}
+	_, farm, _ := strings.Cut(onEC2, "resource \"farmhand_farm\"")
+	here := strings.Replace("resource \"farmhand_farm\""+farm, name, "sidecar   = farmhand_sidecar.here.id", 1)
+	var role string
+	w.run(
+		resource.TestStep{Config: sidecarHCL + here, Check: func(*terraform.State) error {
+			role = w.role()
+			w.tagTable()
+			return nil
+		}},
+		resource.TestStep{Config: sidecarHCL + onEC2, ConfigPlanChecks: planned("farmhand_farm.shop", plancheck.ResourceActionUpdate)},
+		resource.TestStep{Config: onEC2, ConfigPlanChecks: planned("farmhand_sidecar.here", plancheck.ResourceActionDestroy), Check: func(*terraform.State) error {
+			if now := w.role(); now != role {
+				return fmt.Errorf("the move replaced %s by %s", role, now)
+			}
+			if _, err := os.Stat(filepath.Join(w.dir, "sidecar.log")); !os.IsNotExist(err) {
+				return fmt.Errorf("the sidecar of this machine left its log: %v", err)
+			}
+			return nil
+		}},
+		resource.TestStep{Config: onEC2, ConfigPlanChecks: nothingPlanned},
+	)
+}
+
 // role is the machine of the farm's first web server.
 func (w *awsWorld) role() string {
 	w.t.Helper()
