@@ -230,6 +230,14 @@ func TestASidecarOnEC2(t *testing.T) {
 				return nil
 			},
 		},
+		resource.TestStep{ // an upgrade that does not come to its end, whose executable is in the bucket
+			PreConfig: func() {
+				w.newExecutables()
+				w.aws.Fail("autoscaling:UpdateAutoScalingGroup", "ValidationFailure", 1)
+			},
+			ProtoV6ProviderFactories: providers("1.0.5"),
+			Config:                   farm(1), ExpectError: says("The sidecar does not start", "changing its Auto Scaling group"),
+		},
 		resource.TestStep{ // another version: a change in place, the farm stays as it is
 			PreConfig:                w.newExecutables,
 			ProtoV6ProviderFactories: providers("1.1.0"),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -47,6 +48,7 @@ func (b *backend) deploySidecar(ctx context.Context, s *spec.Sidecar, renew bool
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	s.AWS.Stale = staleExecutables(former, *s)
 	if _, err := store.PutJSON(ctx, st, state.SidecarKey(s.ID), *s); err != nil {
 		return err
 	}
@@ -69,21 +71,26 @@ func (b *backend) deploySidecar(ctx context.Context, s *spec.Sidecar, renew bool
 	if err != nil {
 		return err
 	}
-	return b.dropFormerExecutable(ctx, st, former, *s)
+	if len(s.AWS.Stale) == 0 {
+		return nil
+	}
+	if err := b.dropExecutables(ctx, st, s.AWS.Stale, ""); err != nil {
+		return err
+	}
+	s.AWS.Stale = nil
+	_, err = store.PutJSON(ctx, st, state.SidecarKey(s.ID), *s)
+	return err
 }
 
-// dropFormerExecutable removes what only the sidecar's former instances ran.
-func (b *backend) dropFormerExecutable(ctx context.Context, st store.Store, former, now spec.Sidecar) error {
+// staleExecutables are what only former instances of the sidecar run, also those of an upgrade that did not come to its end.
+func staleExecutables(former, now spec.Sidecar) []string {
 	if former.AWS == nil {
 		return nil
 	}
-	var old []string
-	for architecture, name := range former.AWS.Agent {
-		if now.AWS.Agent[architecture] != name {
-			old = append(old, name)
-		}
-	}
-	return b.dropExecutables(ctx, st, old, "")
+	stale := append(slices.Collect(maps.Values(former.AWS.Agent)), former.AWS.Stale...)
+	return slices.DeleteFunc(stale, func(name string) bool {
+		return slices.Contains(slices.Collect(maps.Values(now.AWS.Agent)), name)
+	})
 }
 
 // sidecarDeployment is what is made of the declaration.
@@ -241,10 +248,7 @@ func (b *backend) undeploySidecar(ctx context.Context, id string, patience time.
 		return err
 	}
 	if declared.AWS != nil {
-		var names []string
-		for _, name := range declared.AWS.Agent {
-			names = append(names, name)
-		}
+		names := append(slices.Collect(maps.Values(declared.AWS.Agent)), declared.AWS.Stale...)
 		if err := b.dropExecutables(ctx, st, names, state.SidecarKey(id)); err != nil {
 			return err
 		}

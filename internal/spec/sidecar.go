@@ -39,6 +39,8 @@ type SidecarAWS struct {
 	// Set by the provider: version and executables, names of blobs by architecture.
 	Version string            `json:"version"`
 	Agent   map[string]string `json:"agent"`
+	// Stale are names of blobs that former instances run, until none does.
+	Stale []string `json:"stale,omitempty"`
 }
 
 // DefaultSidecarType is the smallest there is: a sidecar needs some 30 MB and looks every few seconds.
