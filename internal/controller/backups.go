@@ -62,7 +62,7 @@ func (k *keeper) writeBackups(ctx context.Context, s *sight, backups map[string]
 			}
 			r.backups, r.backupsRev = &b, revision
 		}
-		if w := r.backupWish; w != nil && b.Task != nil && b.Task.ID == w.ID {
+		if w := r.backupWish; w != nil && (b.Task != nil && b.Task.ID == w.ID || b.Snapshotting != nil && b.Snapshotting.ID == w.ID) {
 			err := k.store.Delete(ctx, state.BackupWishKey(k.farm, name), store.If(store.At(r.backupWishRev)))
 			if err != nil && !errors.Is(err, store.ErrConflict) {
 				return fmt.Errorf("taking up what is wished of backups of %s: %w", name, err)
@@ -80,8 +80,11 @@ func (s *sight) assignBackups(a *state.Assignment, rec *recordSight, role *roleS
 	if role.Spec.Backup == nil || role.backups == nil || role.Deleting {
 		return
 	}
+	if rec.Temporary() && (role.backups.Task == nil || role.backups.Task.ID != rec.Task) {
+		return // it is on its way out
+	}
 	archive := state.Archive{To: role.Spec.Backup.To, UID: s.farmUID(), Every: role.Spec.Backup.LogEvery.Std()}
-	if t := role.backups.Task; t != nil && t.Server == rec.Name() {
+	if t := role.backups.Task; t != nil && (t.Server == rec.Name() || rec.Temporary()) {
 		task := *t
 		task.Archive = archive
 		a.Backup = &task

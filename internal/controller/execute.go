@@ -92,7 +92,14 @@ func (k *keeper) carryOut(ctx context.Context, s *sight, d engine.Decision) (cal
 	case engine.Reap:
 		return k.endCall(s, d), !k.jobs.busy(endJob(d.Machine)), nil
 	case engine.Forget:
+		if rec := s.records[d.Instance]; rec != nil && rec.Temporary() {
+			return k.forgetTemporary(s, d.Instance), false, nil
+		}
 		return nil, true, k.forget(ctx, s, d.Instance)
+	case engine.TakeSnapshot:
+		return k.snapshotCall(d), false, nil
+	case engine.DropSnapshot:
+		return k.dropCall(d), false, nil
 	case engine.Note:
 		return nil, true, nil
 	}

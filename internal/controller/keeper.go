@@ -69,8 +69,9 @@ type keeper struct {
 	ledger     ledger.Book
 	learnt     learnt
 	batch      []platform.Launch // gathered by this tick, see launchBatches
-	kept       time.Time         // when the platform's stock was last seen to
-	balanced   map[string]bool   // target groups that were handed to the platform
+	snapshots  snapshots
+	kept       time.Time       // when the platform's stock was last seen to
+	balanced   map[string]bool // target groups that were handed to the platform
 	tickEvery  time.Duration
 	// failingOver: a database's primary is in doubt or is being replaced.
 	failingOver bool
@@ -144,6 +145,7 @@ func (k *keeper) begin(ctx context.Context, lease *store.Lease) {
 	k.gatewayKey, k.takenOver, k.resumed, k.swept, k.topology, k.specSeen = nil, false, false, false, "", ""
 	k.written, k.secrets = nil, map[string]bool{}
 	k.ledger, k.learnt = ledger.Book{}, nil
+	k.snapshots.at, k.snapshots.listed = time.Time{}, nil
 	k.batch, k.kept, k.balanced = nil, time.Time{}, map[string]bool{}
 	k.tickEvery, k.ticked, k.listening = defaultTick, time.Time{}, time.Time{}
 }

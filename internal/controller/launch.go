@@ -44,7 +44,10 @@ func (k *keeper) intend(ctx context.Context, s *sight, d engine.Decision) error 
 	}
 	i := state.Instance{
 		Role: d.Role, Index: d.Index, Generation: d.Generation, Reason: d.Reason,
-		Token: k.token(s, d.Role, d.Index, count.N), Phase: state.Planned, Since: s.now, Created: s.now,
+		Token: k.token(s, d.Role, d.Index, count.N), Phase: state.Planned, Since: s.now, Created: s.now, Snapshot: d.Snapshot,
+	}
+	if err := s.temporaryOf(&i); err != nil {
+		return err
 	}
 	i.Address, err = EnsureAddress(ctx, k.store, k.farm, i.Name())
 	if errors.Is(err, platform.ErrCapacity) || errors.Is(err, platform.ErrInvalid) {
@@ -98,13 +101,14 @@ func (k *keeper) launchCall(s *sight, name string) func() {
 		k.jobs.start(k.jobsCtx, k.launches, launchJob(i.Token), func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, launchPatience)
 			defer cancel()
-			return k.launch(ctx, l)
+			return k.launch(ctx, l, i.Snapshot)
 		})
 	}
 }
 
-// launch calls the platform and notes its answer on the record. An error is one that may pass: try again.
-func (k *keeper) launch(ctx context.Context, l platform.Launch) error {
+// launch calls the platform and notes its answer on the record. An error is one that may pass: try again. snapshot is what a new
+// volume is made of, "" for nothing.
+func (k *keeper) launch(ctx context.Context, l platform.Launch, snapshot string) error {
 	if !k.lease.Held() {
 		return store.ErrFenced
 	}
@@ -114,7 +118,7 @@ func (k *keeper) launch(ctx context.Context, l platform.Launch) error {
 		return err
 	}
 	if l.VolumePath != "" {
-		l.Volume, err = k.platform.EnsureVolume(ctx, l.Role, l.Instance)
+		l.Volume, err = k.ensureVolume(ctx, l, snapshot)
 	}
 	if err == nil {
 		m, err = k.platform.Launch(ctx, l)

@@ -34,6 +34,9 @@ type sight struct {
 	records  map[string]*recordSight // by instance name
 	machines []platform.Machine
 	listed   bool
+	// snapshots are the platform's by role, where it was asked.
+	snapshots       map[string][]engine.Snapshot
+	snapshotsListed bool
 	// targets are balancers' views, by machine id and target group; nil where nothing is known.
 	targets map[string]map[string]engine.Target
 	// listening is since when agents could report; see engine.View.
@@ -83,6 +86,7 @@ func (k *keeper) observe(ctx context.Context, now time.Time) (*sight, error) {
 		return nil, err
 	}
 	k.observeMachines(ctx, s)
+	k.observeSnapshots(ctx, s)
 	k.balance(ctx, s)
 	return s, nil
 }
@@ -289,7 +293,7 @@ func (s *sight) view() engine.View {
 		}
 		of := instances[r.Spec.Name]
 		slices.SortFunc(of, func(a, b engine.Instance) int { return cmp.Compare(a.Index, b.Index) })
-		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.inPlace(), Instances: of, Memory: r.memory, Replicated: r.traits.Replicated, Database: r.database, Manual: r.manual, Backups: r.backups, BackupWish: r.backupWish}
+		role := engine.Role{Spec: r.Spec, Deleting: r.Deleting || s.farm.Deleting, Generation: r.generation, Stateful: r.stateful(), InPlace: r.inPlace(), Instances: of, Memory: r.memory, Replicated: r.traits.Replicated, Database: r.database, Manual: r.manual, Backups: r.backups, BackupWish: r.backupWish, SnapshotsListed: s.snapshotsListed, Snapshots: s.snapshots[r.Spec.Name]}
 		for _, p := range r.policies {
 			role.Policies = append(role.Policies, s.measured(p, instances))
 		}

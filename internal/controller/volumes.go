@@ -9,17 +9,21 @@ import (
 // keepVolumes is spec.Volume.OnDestroy of volumes that outlive their role.
 const keepVolumes = "keep"
 
-// endVolumes deletes the role's volumes, unless it declares that they are kept; it returns how many were.
+// endVolumes deletes the role's volumes and their snapshots, unless it declares that they are kept; it returns how many were.
 func (k *keeper) endVolumes(ctx context.Context, name string, r *roleSight) (kept int, err error) {
+	keep := r.Spec.Volume != nil && r.Spec.Volume.OnDestroy == keepVolumes
+	if kept, err = k.endSnapshots(ctx, name, keep); err != nil {
+		return kept, err
+	}
 	volumes, err := k.platform.ListVolumes(ctx)
 	if err != nil {
-		return 0, err
+		return kept, err
 	}
 	for _, v := range volumes {
 		if v.Role != name {
 			continue
 		}
-		if r.Spec.Volume != nil && r.Spec.Volume.OnDestroy == keepVolumes {
+		if keep {
 			kept++
 			continue
 		}

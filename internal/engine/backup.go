@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -36,7 +37,8 @@ func (p *pass) keepBackups() {
 	}
 	p.followTask(&b)
 	p.followLog(&b)
-	if b.Task == nil && (!p.now.Before(b.RetryAt) || p.role.BackupWish != nil) {
+	p.keepSnapshots(&b)
+	if b.Task == nil && (!p.now.Before(b.RetryAt) || p.backupWish() != nil) {
 		p.nextTask(&b)
 	}
 	p.watchOverdue(&b)
@@ -58,8 +60,18 @@ func (p *pass) followTask(b *state.Backups) {
 		return
 	}
 	m := p.memberNamed(t.Server)
+	if t.Temporary {
+		m = p.temporary
+		if why := p.temporaryFailed(t); why != "" {
+			p.notRehearsed(b, why)
+			return
+		}
+		if m == nil || m.Task != t.ID {
+			return // it is being launched
+		}
+	}
 	switch {
-	case m == nil || m.standing == gone || m.standing == leaving || p.absent(m):
+	case !t.Temporary && (m == nil || m.standing == gone || m.standing == leaving || p.absent(m)):
 		p.taskFailed(b, t.Server+" is gone")
 	case m.Report == nil || m.Report.Backup == nil || m.Report.Backup.Task != t.ID:
 		if p.since(t.At) > backupLimit {
@@ -80,7 +92,8 @@ func (p *pass) taskDone(b *state.Backups, done state.BackupDone) {
 	switch t.Kind {
 	case state.BackupDrill:
 		b.Drill = &done
-		p.noteBackup(info, t.Server, fmt.Sprintf("the restore of backup %s was rehearsed in %s: %s", done.ID, brief(done.Took), done.Text))
+		noteDrill(b, t, done.Text, false)
+		p.noteBackup(info, t.Server, fmt.Sprintf("the restore of %s %s was rehearsed in %s: %s", whatOf(t), done.ID, brief(done.Took), done.Text))
 	default:
 		b.Full, b.Overdue = &done, false
 		p.noteBackup(info, t.Server, fmt.Sprintf("backup %s is stored, %s in %s", done.ID, megabytes(done.Bytes), brief(done.Took)))
@@ -94,7 +107,8 @@ func (p *pass) taskFailed(b *state.Backups, why string) {
 	if t.Kind == state.BackupDrill {
 		// A backup that does not come back is what the drill is there to find. It is not tried again until the next one: the
 		// same backup would fail the same way.
-		p.noteBackup(failure, t.Server, fmt.Sprintf("the rehearsed restore failed: %s. The backup may be of no use: look at it, and take another one with farmhand backup", why))
+		noteDrill(b, t, why, true)
+		p.noteBackup(failure, t.Server, fmt.Sprintf("the rehearsed restore failed: %s. The %s may be of no use: look at it, and take another one with farmhand backup", why, whatOf(t)))
 		return
 	}
 	b.Tries++
@@ -103,14 +117,42 @@ func (p *pass) taskFailed(b *state.Backups, why string) {
 	p.noteBackup(warning, t.Server, fmt.Sprintf("the backup failed: %s; trying again in %s", why, brief(wait)))
 }
 
+// notRehearsed gives a drill up whose instance did not come up: nothing is known of the backup.
+func (p *pass) notRehearsed(b *state.Backups, why string) {
+	t := b.Task
+	b.Task, b.Failure = nil, why
+	p.noteBackup(failure, t.Server, fmt.Sprintf("the restore could not be rehearsed: %s. Try it with farmhand backup %s --drill", why, p.role.Spec.ID()))
+}
+
+// whatOf is what a drill is about.
+func whatOf(t *state.BackupTask) string {
+	if t.Snapshot != nil {
+		return "snapshot"
+	}
+	return "backup"
+}
+
+// noteDrill notes with a snapshot what its rehearsal found. A full backup's report lies beside it.
+func noteDrill(b *state.Backups, t *state.BackupTask, text string, failed bool) {
+	if t.Snapshot == nil {
+		return
+	}
+	b.Snapshots = slices.Clone(b.Snapshots)
+	for i := range b.Snapshots {
+		if s := &b.Snapshots[i]; s.Name == t.Snapshot.Name {
+			s.Drill, s.Failed = text, failed
+		}
+	}
+}
+
 // nextTask begins what a person asks for, else what is due.
 func (p *pass) nextTask(b *state.Backups) {
 	declared := p.role.Spec.Backup
-	if w := p.role.BackupWish; w != nil && w.Kind == state.BackupRestore {
+	if w := p.backupWish(); w != nil && w.Kind == state.BackupRestore {
 		p.beginRestore(b, *w)
 		return
 	}
-	if w := p.role.BackupWish; w != nil {
+	if w := p.backupWish(); w != nil {
 		p.begin(b, *w, "asked for by "+orElse(w.By, "somebody"))
 		return
 	}
@@ -129,14 +171,34 @@ func (p *pass) nextTask(b *state.Backups) {
 	if last, _ := declared.DrillDue(p.now); !last.IsZero() && last.After(b.Since) && last.After(b.DrillTried) && b.Full != nil {
 		if p.begin(b, state.BackupTask{ID: "drill-" + last.UTC().Format("20060102T150405Z"), Kind: state.BackupDrill, Query: declared.DrillQuery}, "due since "+last.Format(backupTime)) {
 			b.DrillTried = last
+			return
 		}
 	}
+	if last, _ := declared.DrillDue(p.now); declared.Snapshots != nil && !last.IsZero() && last.After(b.Since) && last.After(b.SnapshotDrilled) && len(b.Snapshots) > 0 {
+		t := state.BackupTask{ID: "drill-" + last.UTC().Format("20060102T150405Z") + "-snapshot", Kind: state.BackupDrill, Backup: b.Snapshots[len(b.Snapshots)-1].Name, Query: declared.DrillQuery}
+		if p.begin(b, t, "due since "+last.Format(backupTime)) {
+			b.SnapshotDrilled = last
+		}
+	}
+}
+
+// backupWish is what a person asks for of backups proper; see nextSnapshot.
+func (p *pass) backupWish() *state.BackupTask {
+	if w := p.role.BackupWish; w == nil || w.Kind != state.BackupSnapshot {
+		return w
+	}
+	return nil
 }
 
 func taken(full *state.BackupDone, due time.Time) bool { return full != nil && !full.At.Before(due) }
 
 // begin gives the task to the server that it disturbs least, and tells whether there was one.
 func (p *pass) begin(b *state.Backups, t state.BackupTask, why string) bool {
+	if p.onTemporary(b, &t) {
+		t.At, b.Task = p.now, &t
+		p.noteBackup(info, t.Server, fmt.Sprintf("%s begins on an instance that is launched for it: %s", t.Kind, why))
+		return true
+	}
 	m := p.backupServer()
 	if m == nil {
 		return false

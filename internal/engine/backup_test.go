@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,10 @@ type backupWorld struct {
 	t    *testing.T
 	view engine.View
 	said []string
+	// did are the decisions that are not notes, "launch mysql-0 snap-1".
+	did []string
+	// stuck: temporary instances do not come up.
+	stuck bool
 }
 
 func newBackupWorld(t *testing.T, change func(*spec.Backup)) *backupWorld {
@@ -52,12 +57,16 @@ func (w *backupWorld) pass(d time.Duration) *state.Backups {
 		}
 	}
 	out := engine.Decide(w.view)
-	w.said = nil
+	w.said, w.did = nil, nil
 	for _, decided := range out.Decisions {
 		if decided.Kind == "backup" {
 			w.said = append(w.said, decided.Level+": "+decided.Reason)
 		}
+		if decided.Action != engine.Note {
+			w.did = append(w.did, strings.Join(strings.Fields(fmt.Sprint(decided.Action, " ", decided.Instance, " ", decided.Snapshot)), " "))
+		}
 	}
+	w.carryOut(out)
 	if db, ok := out.Databases["mysql"]; ok {
 		w.role().Database = &db
 	}
@@ -68,6 +77,37 @@ func (w *backupWorld) pass(d time.Duration) *state.Backups {
 	}
 	w.role().Backups = &b
 	return &b
+}
+
+// carryOut does to the temporary instance what is decided of it.
+func (w *backupWorld) carryOut(out engine.Outcome) {
+	r := w.role()
+	for _, d := range out.Decisions {
+		i := slices.IndexFunc(r.Instances, func(in engine.Instance) bool { return in.Index == 0 })
+		switch {
+		case d.Action == engine.Launch && d.Index == 0 && i < 0:
+			in := engine.Instance{Instance: state.Instance{Role: "mysql", Token: "t0", Phase: state.Planned, Since: w.view.Now, Created: w.view.Now, Task: out.Backups["mysql"].Task.ID, Snapshot: d.Snapshot, Address: "10.0.0.99"}}
+			if !w.stuck {
+				in.Phase, in.Machine = state.Launching, &engine.Machine{ID: "mt0", Token: "t0"}
+				in.Report = &state.Report{Token: "t0", At: w.view.Now, Boot: state.Boot{Done: true}, Backup: &state.BackupReport{}}
+			}
+			r.Instances = append(r.Instances, in)
+		case d.Instance != "mysql-0" || i < 0:
+		case d.Action == engine.Move:
+			r.Instances[i].Phase = d.Phase
+		case d.Action == engine.Terminate:
+			r.Instances[i].Phase, r.Instances[i].Machine = state.Terminating, nil
+		case d.Action == engine.Forget:
+			r.Instances = slices.Delete(r.Instances, i, i+1)
+		}
+	}
+}
+
+func (w *backupWorld) does(want ...string) {
+	w.t.Helper()
+	if !slices.Equal(w.did, want) {
+		w.t.Errorf("%s: did %q, want %q", w.view.Now.Format(time.TimeOnly), w.did, want)
+	}
 }
 
 func (w *backupWorld) says(want ...string) {
@@ -128,14 +168,87 @@ func TestBackupDay(t *testing.T) {
 	if b = w.pass(time.Hour); b.Task != nil {
 		t.Errorf("twice a day: %+v", b.Task)
 	}
-	if b = w.pass(3 * time.Hour); b.Task == nil || b.Task.Kind != state.BackupDrill {
+	if b = w.pass(3 * time.Hour); b.Task == nil || b.Task.Kind != state.BackupDrill || b.Task.Server != "mysql-0" {
 		t.Fatalf("no drill: %+v", b)
 	}
+	w.does("launch mysql-0")
+	w.says("info: drill begins on an instance that is launched for it: due since 2026-03-02 07:00:00 UTC")
+	w.pass(time.Second)
+	w.does("move mysql-0")
+	w.pass(time.Second)
+	w.does()
 	w.done("20260302T030000Z")
 	w.pass(time.Minute)
 	w.says("info: the restore of backup 20260302T030000Z was rehearsed in 12s: 14 tables, 5012 rows")
-	if b = w.pass(time.Hour); b.Task != nil || b.Drill == nil {
+	w.does("terminate mysql-0")
+	w.pass(time.Second)
+	w.does("forget mysql-0")
+	if b = w.pass(time.Hour); b.Task != nil || b.Drill == nil || len(w.role().Instances) != 3 {
 		t.Errorf("%+v", b)
+	}
+	w.does()
+}
+
+// TestDrillOnReplica: as declared, beside a running server.
+func TestDrillOnReplica(t *testing.T) {
+	w := newBackupWorld(t, func(b *spec.Backup) { b.DrillCron, b.DrillOn = "0 7 * * *", spec.DrillOnReplica })
+	w.logged()
+	w.pass(0)
+	w.pass(time.Hour)
+	w.done("20260302T030000Z")
+	w.pass(time.Minute)
+	if b := w.pass(4 * time.Hour); b.Task == nil || b.Task.Server != "mysql-3" || b.Task.Temporary {
+		t.Fatalf("%+v", b.Task)
+	}
+	w.does()
+}
+
+// TestNoTemporary: what keeps the instance from coming up is no verdict on the backup, and nothing of it stays.
+func TestNoTemporary(t *testing.T) {
+	w := newBackupWorld(t, func(b *spec.Backup) { b.DrillCron = "0 7 * * *" })
+	w.logged()
+	w.pass(0)
+	w.pass(time.Hour)
+	w.done("20260302T030000Z")
+	w.pass(time.Minute)
+	w.stuck = true
+	w.pass(4 * time.Hour)
+	w.does("launch mysql-0")
+	w.pass(15 * time.Second)
+	w.does("relaunch mysql-0")
+	w.role().Instances[3].Failure = &state.Failure{Step: "launch", Error: "no room in the subnet"}
+	w.role().Instances[3].Phase = state.Failed
+	w.pass(time.Second)
+	w.says(`error: the restore could not be rehearsed: the instance for it did not come up, in step "launch": no room in the subnet. Try it with farmhand backup shop/mysql --drill`)
+	w.does("forget mysql-0")
+	if b := w.pass(time.Hour); b.Task != nil || len(w.role().Instances) != 3 {
+		t.Errorf("%+v", b.Task)
+	}
+}
+
+// TestTemporaryEndsWithItsRole: also where the role has no backups any more.
+func TestTemporaryEndsWithItsRole(t *testing.T) {
+	for name, change := range map[string]func(*engine.View){
+		"farm":    func(v *engine.View) { v.Deleting = true },
+		"role":    func(v *engine.View) { v.Roles[0].Deleting = true },
+		"backups": func(v *engine.View) { v.Roles[0].Spec.Backup = nil },
+	} {
+		w := newBackupWorld(t, nil)
+		w.logged()
+		w.role().Backups = &state.Backups{Since: w.view.Now, Full: &state.BackupDone{ID: "a", At: w.view.Now}}
+		w.role().BackupWish = &state.BackupTask{ID: "drill-1", Kind: state.BackupDrill, By: "ada"}
+		w.pass(0)
+		w.role().BackupWish = nil
+		w.pass(time.Second)
+		change(&w.view)
+		w.view.Now = w.view.Now.Add(time.Second)
+		out := engine.Decide(w.view)
+		if !slices.ContainsFunc(out.Decisions, func(d engine.Decision) bool { return d.Action == engine.Terminate && d.Instance == "mysql-0" }) {
+			t.Errorf("%s: it goes on: %+v", name, out.Decisions)
+		}
+		if d := out.Memory["mysql"].Desired; d != 3 && name == "backups" {
+			t.Errorf("it is counted: %d", d)
+		}
 	}
 }
 
@@ -223,6 +336,7 @@ func TestDrillFails(t *testing.T) {
 	w.done("20260302T030000Z")
 	w.pass(time.Minute)
 	w.pass(4 * time.Hour)
+	w.pass(time.Second)
 	w.report(state.BackupReport{Error: "CHECK TABLE app.orders: Corrupt"})
 	w.pass(time.Minute)
 	w.says("error: the rehearsed restore failed: CHECK TABLE app.orders: Corrupt. The backup may be of no use")

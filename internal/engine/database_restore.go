@@ -27,7 +27,16 @@ func (d *database) restoring(m *member) *state.BackupTask {
 	if r := m.report(); r != nil && r.RestoreFailed == t.ID {
 		return nil
 	}
+	if t.Temporary && !d.givesOut(t) {
+		return nil // the instance that has the snapshot's data is coming up
+	}
 	return t
+}
+
+// givesOut tells whether the temporary instance of a restore gives its data out.
+func (p *pass) givesOut(t *state.BackupTask) bool {
+	m := p.temporary
+	return m != nil && m.Task == t.ID && m.Address != "" && m.Report != nil && m.Report.Backup != nil && m.Report.Backup.Task == t.ID && m.Report.Backup.Done
 }
 
 // orderRestore puts a restore into the primary's order. It waits for no acknowledgement: nobody else has this data.
@@ -37,6 +46,9 @@ func (d *database) orderRestore(m *member, order, was state.DatabaseOrder) state
 		return order
 	}
 	order.Alone, order.Restore = true, t
+	if t.Temporary {
+		order.CloneFrom = d.temporary.Address
+	}
 	if was.Restore != nil && was.Restore.ID == t.ID {
 		order.Restore = was.Restore
 	}
@@ -72,6 +84,9 @@ func (p *pass) beginRestore(b *state.Backups, t state.BackupTask) {
 		return
 	}
 	t.Server, t.At = d.Primary, p.now
+	if t.Snapshot = p.snapshotOf(b, t); t.Snapshot != nil {
+		t.Temporary = true
+	}
 	b.Task = &t
 	p.noteBackup(warning, d.Primary, fmt.Sprintf("the restore asked for by %s begins on %s; until the data is whole, what is there serves on", orElse(t.By, "somebody"), d.Primary))
 }
@@ -97,6 +112,8 @@ func (p *pass) followRestoring(b *state.Backups) {
 		why = t.Server + " is the primary no more"
 	case p.since(t.At) > backupLimit:
 		why = fmt.Sprintf("it is not done after %s", brief(p.since(t.At)))
+	case t.Temporary && p.temporaryFailed(t) != "":
+		why = p.temporaryFailed(t)
 	default:
 		return
 	}

@@ -38,6 +38,7 @@ func Decide(view View) Outcome {
 		p.size()
 		p.reconcile()
 		p.keepBackups()
+		p.keepTemporary()
 		p.tell()
 	}
 	out.Decisions = reap(&view, passes)

@@ -54,6 +54,9 @@ type Role struct {
 	// Backups is how its backups stand, nil for nothing yet; BackupWish what a person asks for.
 	Backups    *state.Backups    `json:"backups,omitempty"`
 	BackupWish *state.BackupTask `json:"backup_wish,omitempty"`
+	// Snapshots are those of its volumes that the platform holds, where it was asked (SnapshotsListed).
+	Snapshots       []Snapshot `json:"snapshots,omitempty"`
+	SnapshotsListed bool       `json:"snapshots_listed,omitempty"`
 	// Manual is the number set by hand, nil for none; it may have expired.
 	Manual *state.Manual `json:"manual,omitempty"`
 }
@@ -139,19 +142,25 @@ const (
 	Terminate Action = "terminate" // end the machine; the record enters terminating, unless it has failed. Repeated every tick until the machine is absent
 	Forget    Action = "forget"    // confirmed gone, or stopped for good: delete the record, the index is free
 	Reap      Action = "reap"      // end a machine that no record knows
-	Note      Action = "note"      // nothing is done; the reason is worth a line in the events
+	// TakeSnapshot has the platform begin Snapshot of the volume of Instance, or find it; it is repeated until that is listed.
+	TakeSnapshot Action = "take snapshot"
+	DropSnapshot Action = "drop snapshot" // delete the platform's snapshot Machine; repeated until it is listed no more
+	Note         Action = "note"          // nothing is done; the reason is worth a line in the events
 )
 
 // Decision is one step with its reason.
 type Decision struct {
-	Action     Action         `json:"action"`
-	Role       string         `json:"role"`
-	Instance   string         `json:"instance,omitempty"` // name
-	Index      int            `json:"index,omitempty"`
-	Generation string         `json:"generation,omitempty"` // of a launch
-	Phase      state.Phase    `json:"phase,omitempty"`      // of a move
-	Machine    string         `json:"machine,omitempty"`    // platform id, of terminate and reap
-	Failure    *state.Failure `json:"failure,omitempty"`
+	Action     Action      `json:"action"`
+	Role       string      `json:"role"`
+	Instance   string      `json:"instance,omitempty"` // name
+	Index      int         `json:"index,omitempty"`
+	Generation string      `json:"generation,omitempty"` // of a launch
+	Phase      state.Phase `json:"phase,omitempty"`      // of a move
+	Machine    string      `json:"machine,omitempty"`    // platform id, of terminate and reap
+	// Snapshot is the name of the one to take or drop; of a launch the platform's id of the one that a volume is made of where the
+	// index has none.
+	Snapshot string         `json:"snapshot,omitempty"`
+	Failure  *state.Failure `json:"failure,omitempty"`
 	// Kind is the event's kind and Level its level; see state.Event. No kind: a step repeated or too small for an
 	// event of its own.
 	Kind   string `json:"kind"`

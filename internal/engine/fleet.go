@@ -76,10 +76,12 @@ func (p *pass) launch(n, missing int, rollout bool) {
 		if i < missing-grown {
 			reason = p.reasonToReplace(rollout)
 		}
-		p.decide(Decision{
+		d := Decision{
 			Action: Launch, Instance: state.InstanceName(p.role.Spec.Name, index), Index: index,
 			Generation: p.role.Generation, Kind: "launch", Reason: reason,
-		})
+		}
+		p.fromSnapshot(&d)
+		p.decide(d)
 	}
 }
 

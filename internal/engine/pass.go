@@ -14,6 +14,8 @@ type pass struct {
 	role    *Role
 	now     time.Time
 	members []member // by index
+	// temporary is the instance that is none of the role's servers, nil for none; see temporary.go.
+	temporary *member
 	// memory is a copy. Its slices are those of the View: they are replaced, never written to.
 	memory    state.Memory
 	account   Account
@@ -54,10 +56,15 @@ const (
 
 func newPass(view *View, role *Role) *pass {
 	p := &pass{view: view, role: role, now: view.Now, memory: notAfter(view.Now, role.Memory)}
-	p.members = make([]member, len(role.Instances))
+	p.members = make([]member, 0, len(role.Instances))
 	for i := range role.Instances {
 		in := &role.Instances[i]
-		p.members[i] = member{Instance: in, old: in.Generation != role.Generation}
+		m := member{Instance: in, old: in.Generation != role.Generation}
+		if in.Temporary() {
+			p.temporary = &m
+			continue
+		}
+		p.members = append(p.members, m)
 	}
 	slices.SortFunc(p.members, func(a, b member) int { return cmp.Compare(a.Index, b.Index) })
 	p.account = Account{Role: role.Spec.Name}

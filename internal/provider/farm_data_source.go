@@ -132,7 +132,7 @@ func rolesLive(ctx context.Context, s store.Store, farm string) (map[string]role
 		role := it.Value.Spec
 		var serving, coming int64
 		for _, i := range instances {
-			if i.Value.Role != role.Name {
+			if i.Value.Role != role.Name || i.Value.Temporary() {
 				continue
 			}
 			switch i.Value.Phase {

@@ -129,7 +129,7 @@ func instancesLive(ctx context.Context, s store.Store, farm, role string) ([]ins
 	instances := []instanceData{}
 	for _, r := range records {
 		i := r.Value
-		if role != "" && i.Role != role {
+		if role != "" && i.Role != role || i.Temporary() {
 			continue
 		}
 		report, _, err := store.GetJSON[state.Report](ctx, s, state.ReportKey(farm, i.Name()))

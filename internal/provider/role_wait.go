@@ -91,7 +91,7 @@ func look(ctx context.Context, s store.Store, role spec.Role, generation string)
 	}
 	for _, it := range instances {
 		i := it.Value
-		if i.Role != role.Name {
+		if i.Role != role.Name || i.Temporary() {
 			continue
 		}
 		switch {

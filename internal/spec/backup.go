@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,6 +28,10 @@ type Backup struct {
 	DrillCron string `json:"drill_cron,omitempty"`
 	// DrillQuery is asked of the restored database; its first row goes into the report, and an error or no row fails the drill.
 	DrillQuery string `json:"drill_query,omitempty"`
+	// DrillOn is where, one of DrillPlaces.
+	DrillOn string `json:"drill_on,omitempty"`
+	// Snapshots are taken of a replica's data volume beside the full backups; nil for none.
+	Snapshots *Snapshots `json:"snapshots,omitempty"`
 	// Encrypted: a key is declared; see the role's backup_key_wo.
 	Encrypted bool `json:"encrypted,omitempty"`
 	// KeyVersion is that of backup_key_wo; 0 for no key.
@@ -48,12 +53,28 @@ const (
 	DefaultDrillCron = "0 7 * * 0"
 )
 
+// Where a restore is rehearsed.
+const (
+	// DrillOnInstance: on an instance that is launched for it and ended after it; it proves that a machine can be had, too, and
+	// disturbs nobody.
+	DrillOnInstance = "temporary_instance"
+	// DrillOnReplica: beside a running server of the role, on its volume.
+	DrillOnReplica = "replica"
+)
+
+// DrillPlaces are what DrillOn may be; the first is the default.
+var DrillPlaces = []string{DrillOnInstance, DrillOnReplica}
+
 // SetDefaults fills in what was left out. Numbers of backups to keep are filled in only where none is given.
 func (b *Backup) SetDefaults() {
 	orDefault(&b.Cron, DefaultBackupCron)
 	orDefault(&b.Zone, DefaultBackupZone)
 	orDefault(&b.Window, DefaultBackupWindow)
 	orDefault(&b.LogEvery, DefaultLogEvery)
+	orDefault(&b.DrillOn, DrillOnInstance)
+	if b.Snapshots != nil {
+		b.Snapshots.SetDefaults()
+	}
 	if b.Daily == 0 && b.Weekly == 0 && b.Monthly == 0 {
 		b.Daily, b.Weekly, b.Monthly = DefaultBackupDaily, DefaultBackupWeekly, DefaultBackupMonthly
 	}
@@ -101,10 +122,18 @@ func (b Backup) Validate() []Problem {
 	if err != nil {
 		add("zone", fmt.Sprintf("%q is no time zone: %v", b.Zone, err), `Write an IANA name such as "Europe/Paris", or "UTC".`)
 	}
-	for attribute, expression := range map[string]string{"cron": b.Cron, "drill.cron": b.DrillCron} {
-		if expression == "" && attribute == "drill.cron" {
-			continue
-		}
+	schedules := map[string]string{"cron": b.Cron}
+	if b.DrillCron != "" {
+		schedules["drill.cron"] = b.DrillCron
+	}
+	if b.Snapshots != nil {
+		schedules["snapshots.cron"] = b.Snapshots.Cron
+		problems = append(problems, b.Snapshots.validate()...)
+	}
+	if !slices.Contains(DrillPlaces, b.DrillOn) {
+		add("drill.on", fmt.Sprintf("a restore cannot be rehearsed on %q", b.DrillOn), "Choose one of: "+strings.Join(DrillPlaces, ", ")+".")
+	}
+	for attribute, expression := range schedules {
 		if c, err := parseCron(expression); err != nil {
 			add(attribute, fmt.Sprintf("%q is no schedule: %v", expression, err), "Write five fields: minute, hour, day of the month, month, day of the week.")
 		} else if zone != nil && c.Next(time.Unix(0, 0)).IsZero() {

@@ -9,6 +9,8 @@ const (
 	BackupFull    BackupKind = "backup"  // take a full backup
 	BackupDrill   BackupKind = "drill"   // restore a backup beside the running server, check it, throw it away
 	BackupRestore BackupKind = "restore" // replace the role's data by a backup, see DatabaseOrder.Restore
+	// BackupSnapshot is taken by the sidecar and the platform, not by an instance.
+	BackupSnapshot BackupKind = "snapshot"
 )
 
 // BackupTask is one piece of work on backups, given to one instance.
@@ -29,6 +31,10 @@ type BackupTask struct {
 	Force  bool      `json:"force,omitempty"` // a restore may replace data
 	Tries  int       `json:"tries,omitempty"`
 	Server string    `json:"server,omitempty"` // instance that has it
+	// Temporary: it needs an instance of index 0 that is launched for it. Snapshot is what the volume of that instance is made of, nil
+	// for an empty one: a drill rehearses it, and a restore takes its data from there.
+	Temporary bool      `json:"temporary,omitempty"`
+	Snapshot  *Snapshot `json:"snapshot,omitempty"`
 }
 
 // Archive is where a role's backups lie.
@@ -47,6 +53,18 @@ type Backups struct {
 	Drill    *BackupDone `json:"drill,omitempty"`
 	Log      time.Time   `json:"log,omitzero"` // everything committed until then is stored
 	Restored *BackupDone `json:"restored,omitempty"`
+	// Snapshotting is the snapshot under way, its Position what the server had applied when it was begun; Snapshot is the one that
+	// went well last, and Snapshots all that there are, oldest first.
+	Snapshotting *BackupTask `json:"snapshotting,omitempty"`
+	Snapshot     *BackupDone `json:"snapshot,omitempty"`
+	Snapshots    []Snapshot  `json:"snapshots,omitempty"`
+	// SnapshotTried is the due time of the last snapshot that was begun or missed, SnapshotRetryAt when one that failed is tried again,
+	// and SnapshotDrilled the due time of the last drill of one.
+	SnapshotTried   time.Time `json:"snapshot_tried,omitzero"`
+	SnapshotRetryAt time.Time `json:"snapshot_retry_at,omitzero"`
+	SnapshotDrilled time.Time `json:"snapshot_drilled,omitzero"`
+	// SnapshotFailure is why the last one failed, "" if it did not.
+	SnapshotFailure string `json:"snapshot_failure,omitempty"`
 	// Missed is the due time of the last backup that was not taken in its window, and DrillTried that of the last drill begun.
 	Missed     time.Time `json:"missed,omitzero"`
 	DrillTried time.Time `json:"drill_tried,omitzero"`
@@ -58,6 +76,22 @@ type Backups struct {
 	Failure string    `json:"failure,omitempty"`
 	// Since is when backups were first declared: nothing older is missed.
 	Since time.Time `json:"since"`
+}
+
+// Snapshot is one of a role's data volumes that is done.
+type Snapshot struct {
+	Name     string    `json:"name"`
+	ID       string    `json:"id"`       // the platform's
+	Instance string    `json:"instance"` // whose volume it shows
+	At       time.Time `json:"at"`       // that it shows
+	// Position is a GTID position that it holds, and maybe more; "" where that is not known.
+	Position string `json:"position,omitempty"`
+	Flavor   string `json:"flavor,omitempty"` // of Position
+	Bytes    int64  `json:"bytes,omitempty"`  // of data, as its server said
+	Manual   bool   `json:"manual,omitempty"`
+	// Drill is what its last rehearsal found, Failed that it went badly; "" for never.
+	Drill  string `json:"drill,omitempty"`
+	Failed bool   `json:"failed,omitempty"`
 }
 
 // BackupDone is a task that went well.

@@ -20,7 +20,7 @@ const (
 // Instance is the sidecar's record of one server. Key: InstanceKey(farm, Name()).
 type Instance struct {
 	Role       string    `json:"role"`
-	Index      int       `json:"index"`
+	Index      int       `json:"index"` // from 1; 0: a temporary instance, see Temporary
 	Token      string    `json:"token"` // deterministic client token of the launch: the same intent, the same machine
 	Generation string    `json:"generation"`
 	Phase      Phase     `json:"phase"`
@@ -31,12 +31,18 @@ type Instance struct {
 	Address    string    `json:"address,omitempty"`
 	Zone       string    `json:"zone,omitempty"`
 	Volume     string    `json:"volume,omitempty"`
+	// Snapshot is the platform's id of the snapshot that its volume is made of, where its index has none yet.
+	Snapshot string `json:"snapshot,omitempty"`
+	Task     string `json:"task,omitempty"` // of a temporary instance: the task that it is for
 	Primary    bool      `json:"primary,omitempty"`
 	// Protected: it is not chosen to leave when the role shrinks. It is replaced all the same when it is sick, and ends with its role.
 	Protected bool     `json:"protected,omitempty"`
 	Reason    string   `json:"reason"` // why it was launched; while draining or later: why it ends
 	Failure   *Failure `json:"failure,omitempty"`
 }
+
+// Temporary tells of an instance that is launched for one task (Backups.Task) and ends with it. It never serves.
+func (i Instance) Temporary() bool { return i.Index == 0 }
 
 // Name is "web-2".
 func (i Instance) Name() string { return InstanceName(i.Role, i.Index) }
