@@ -52,7 +52,7 @@ func (k *keepsBackups) follow(as state.Assignment) {
 	if k.ctx.Err() != nil {
 		return
 	}
-	if as.Backup != nil && as.Backup.Kind == state.BackupRestore {
+	if as.Backup != nil && as.Backup.Kind == state.BackupRestore && !as.Temporary() {
 		as.Backup = nil // comes as an order
 	}
 	if !sameTask(k.task, as.Backup) {
@@ -146,6 +146,10 @@ func (k *keepsBackups) do(ctx context.Context, t state.BackupTask, as state.Assi
 	began := time.Now()
 	var done state.BackupDone
 	err := guarded("backing up", func() (err error) {
+		if t.Kind == state.BackupRestore { // of a temporary instance, which gives out what it has
+			done = state.BackupDone{ID: t.Backup, At: time.Now().UTC(), Text: "it gives out what the snapshot holds"}
+			return nil
+		}
 		c, key, err := k.open(ctx, as, t.Archive)
 		if err != nil {
 			return err
@@ -213,8 +217,18 @@ func backupDone(m backup.Manifest) state.BackupDone {
 	return state.BackupDone{ID: m.ID, At: m.Ended, Took: m.Ended.Sub(m.Began), Bytes: m.Stored, Server: m.Instance}
 }
 
+// rehearsed is what a drill restores.
+func rehearsed(ctx context.Context, c backup.Catalog, t state.BackupTask) (backup.Manifest, error) {
+	if t.Snapshot == nil {
+		return c.Find(ctx, t.Backup, time.Time{})
+	}
+	m := behavior.ManifestOf(*t.Snapshot)
+	m.InPlace = true
+	return m, nil
+}
+
 func (k *keepsBackups) drill(ctx context.Context, c backup.Catalog, key backup.Key, t state.BackupTask) (state.BackupDone, error) {
-	m, err := c.Find(ctx, t.Backup, time.Time{})
+	m, err := rehearsed(ctx, c, t)
 	if err != nil {
 		return state.BackupDone{}, err
 	}
@@ -226,13 +240,15 @@ func (k *keepsBackups) drill(ctx context.Context, c backup.Catalog, key backup.K
 		if err != nil {
 			return state.BackupDone{}, err
 		}
-		if err := c.StoreDrill(ctx, one); err != nil {
-			return state.BackupDone{}, err
+		if !m.InPlace { // of a snapshot the sidecar notes it
+			if err := c.StoreDrill(ctx, one); err != nil {
+				return state.BackupDone{}, err
+			}
 		}
 		d = &one
 	}
 	if !d.OK {
-		return state.BackupDone{}, fmt.Errorf("backup %s: %s", m.ID, d.Error)
+		return state.BackupDone{}, fmt.Errorf("%s: %s", m.ID, d.Error)
 	}
 	text := fmt.Sprintf("%d tables, %d rows, everything until %s", d.Tables, d.Rows, d.Until.UTC().Format("2006-01-02 15:04:05 MST"))
 	if d.Query != "" {

@@ -29,6 +29,9 @@ type Manifest struct {
 	SHA256   string    `json:"sha256"`   // of what is stored, hex
 	Key      string    `json:"key,omitempty"`
 	Manual   bool      `json:"manual,omitempty"` // asked for by a person: not pruned before it is a month old
+	// InPlace tells of no stored backup, but of data that lies where it is to be restored to: a snapshot's, as a loss of power would
+	// have left it. Position is then not known before it is started.
+	InPlace bool `json:"-"`
 	// Drill is how its last restore went; nil for none yet. It is stored beside the manifest.
 	Drill *Drill `json:"drill,omitempty"`
 }

@@ -24,6 +24,8 @@ type Restorer struct {
 	Dir     string                 // that is made; there must be nothing
 	Scratch string                 // a folder that may be made and removed, on a disk with room for one binary log
 	Own     func(dir string) error // gives the data to the server's user; nil: it is ours
+	// Fill fills Dir with the stream of mariabackup that the restore begins from, where that is not in the catalog.
+	Fill func(ctx context.Context) error
 	// Doing is told what it does now.
 	Doing func(what string)
 }
@@ -41,9 +43,9 @@ type Restored struct {
 	Logs     int       // replayed
 }
 
-// Restore makes Dir. On an error nothing of it stays.
+// Restore makes Dir, or takes the data that is in it on (Manifest.InPlace). On an error nothing of it stays.
 func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manifest, key backup.Key, to Point) (done Restored, err error) {
-	if _, err := os.Lstat(r.Dir); err == nil {
+	if _, err := os.Lstat(r.Dir); err == nil && !m.InPlace {
 		return done, fmt.Errorf("restoring into %s: there is something already", r.Dir)
 	}
 	defer func() {
@@ -55,17 +57,10 @@ func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manife
 	if err := errors.Join(os.RemoveAll(r.Scratch), os.MkdirAll(r.Scratch, 0o700), os.MkdirAll(r.Dir, 0o750)); err != nil {
 		return done, fmt.Errorf("making room for the restore: %w", err)
 	}
-	r.doing("fetching backup " + m.ID)
-	if err := r.fetch(ctx, c, m, key); err != nil {
-		return done, fmt.Errorf("fetching backup %s: %w", m.ID, err)
-	}
-	r.doing("preparing backup " + m.ID)
-	if err := r.Run.Run(ctx, "sh", "-c", quiet, "sh", os.DevNull, filepath.Join(r.Scratch, "said"), "mariabackup", "--prepare", "--use-memory=64M", "--target-dir="+r.Dir); err != nil {
-		return done, fmt.Errorf("preparing backup %s: %w", m.ID, err)
-	}
-	done.Position, err = Position(r.Dir)
-	if err != nil {
-		return done, err
+	if !m.InPlace {
+		if done.Position, err = r.begin(ctx, c, m, key); err != nil {
+			return done, err
+		}
 	}
 	if r.Own != nil {
 		if err := r.Own(r.Dir); err != nil {
@@ -83,6 +78,11 @@ func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manife
 			err = stop
 		}
 	}()
+	if m.InPlace {
+		if done.Position, err = server.position(ctx); err != nil {
+			return done, err
+		}
+	}
 	if done.Position, err = server.farther(ctx, done.Position); err != nil {
 		return done, err
 	}
@@ -93,6 +93,23 @@ func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manife
 		return done, err
 	}
 	return done, server.settle(ctx, done.Position)
+}
+
+// begin fetches and prepares what the restore begins from, and tells its position.
+func (r Restorer) begin(ctx context.Context, c backup.Catalog, m backup.Manifest, key backup.Key) (string, error) {
+	r.doing("fetching backup " + m.ID)
+	fetch := r.Fill
+	if fetch == nil {
+		fetch = func(ctx context.Context) error { return r.fetch(ctx, c, m, key) }
+	}
+	if err := fetch(ctx); err != nil {
+		return "", fmt.Errorf("fetching backup %s: %w", m.ID, err)
+	}
+	r.doing("preparing backup " + m.ID)
+	if err := r.Run.Run(ctx, "sh", "-c", quiet, "sh", os.DevNull, filepath.Join(r.Scratch, "said"), "mariabackup", "--prepare", "--use-memory=64M", "--target-dir="+r.Dir); err != nil {
+		return "", fmt.Errorf("preparing backup %s: %w", m.ID, err)
+	}
+	return Position(r.Dir)
 }
 
 // Remove removes the restored data.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -29,6 +30,7 @@ type backupModel struct {
 	BinaryLogs types.Bool   `tfsdk:"binary_logs"`
 	LogEvery   text         `tfsdk:"log_every"`
 	Drill      types.Object `tfsdk:"drill"`
+	Snapshots  types.Object `tfsdk:"snapshots"`
 }
 
 type backupKeepModel struct {
@@ -40,6 +42,12 @@ type backupKeepModel struct {
 type backupDrillModel struct {
 	Cron  types.String `tfsdk:"cron"`
 	Query types.String `tfsdk:"query"`
+	On    types.String `tfsdk:"on"`
+}
+
+type backupSnapshotsModel struct {
+	Cron types.String `tfsdk:"cron"`
+	Keep types.Int64  `tfsdk:"keep"`
 }
 
 func roleBackupSchema() schema.SingleNestedAttribute {
@@ -72,6 +80,15 @@ func roleBackupSchema() schema.SingleNestedAttribute {
 				Attributes: map[string]schema.Attribute{
 					"cron":  word("When. Default: `" + spec.DefaultDrillCron + "`."),
 					"query": word("Asked of the restored database; its first row is reported, and no row fails the drill."),
+					"on": schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.OneOf(spec.DrillPlaces...)},
+						MarkdownDescription: "Where: `" + spec.DrillOnInstance + "`, launched for it and ended after it, or `" + spec.DrillOnReplica + "`, beside a running server, on its volume. Default: `" + spec.DrillOnInstance + "`."},
+				}},
+			"snapshots": schema.SingleNestedAttribute{Optional: true, MarkdownDescription: "Takes snapshots of a replica's data volume beside the full backups: EBS snapshots on EC2, copies on Docker. " +
+				"A new replica's volume is made of the newest where that is nearer than a stream from another server, and a drill rehearses the newest, too. They end with the role's volumes (`volume.on_destroy`).",
+				Attributes: map[string]schema.Attribute{
+					"cron": word("When, in `zone` and within `window`. Default: `" + spec.DefaultSnapshotCron + "`."),
+					"keep": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.Between(1, spec.MaxSnapshotKeep)},
+						MarkdownDescription: fmt.Sprintf("How many are kept, besides those asked for by `farmhand backup --snapshot` within a month. Default: `%d`.", spec.DefaultSnapshotKeep)},
 				}},
 		},
 	}
@@ -109,10 +126,13 @@ func (m *roleModel) backupSpec(ctx context.Context, diags *diag.Diagnostics) *sp
 		b.Daily, b.Weekly, b.Monthly = int(k.Daily.ValueInt64()), int(k.Weekly.ValueInt64()), int(k.Monthly.ValueInt64())
 	}
 	if r := decode[backupDrillModel](ctx, d.Drill, diags); r != nil {
-		b.DrillCron, b.DrillQuery = r.Cron.ValueString(), r.Query.ValueString()
+		b.DrillCron, b.DrillQuery, b.DrillOn = r.Cron.ValueString(), r.Query.ValueString(), r.On.ValueString()
 		if b.DrillCron == "" {
 			b.DrillCron = spec.DefaultDrillCron
 		}
+	}
+	if s := decode[backupSnapshotsModel](ctx, d.Snapshots, diags); s != nil {
+		b.Snapshots = &spec.Snapshots{Cron: s.Cron.ValueString(), Keep: int(s.Keep.ValueInt64())}
 	}
 	b.SetDefaults()
 	return b
@@ -123,7 +143,7 @@ func (m *roleModel) fillBackup(ctx context.Context, b *spec.Backup, diags *diag.
 	if b != nil && b.KeyVersion != 0 {
 		m.BackupKeyVersion = types.Int64Value(b.KeyVersion)
 	}
-	if own := m.backupSpec(ctx, diags); own != nil && b != nil && *own == *b {
+	if own := m.backupSpec(ctx, diags); own != nil && b != nil && reflect.DeepEqual(*own, *b) {
 		return
 	}
 	var d *backupModel
@@ -131,7 +151,11 @@ func (m *roleModel) fillBackup(ctx context.Context, b *spec.Backup, diags *diag.
 		keep := &backupKeepModel{types.Int64Value(int64(b.Daily)), types.Int64Value(int64(b.Weekly)), types.Int64Value(int64(b.Monthly))}
 		var drill *backupDrillModel
 		if b.DrillCron != "" {
-			drill = &backupDrillModel{types.StringValue(b.DrillCron), optionalString(b.DrillQuery)}
+			drill = &backupDrillModel{types.StringValue(b.DrillCron), optionalString(b.DrillQuery), optionalString(b.DrillOn)}
+		}
+		var snapshots *backupSnapshotsModel
+		if s := b.Snapshots; s != nil {
+			snapshots = &backupSnapshotsModel{types.StringValue(s.Cron), types.Int64Value(int64(s.Keep))}
 		}
 		d = &backupModel{To: types.StringValue(b.To), Cron: types.StringValue(b.Cron), Zone: types.StringValue(b.Zone), Window: durationText(b.Window),
 			BinaryLogs: types.BoolValue(b.LogEvery >= 0), LogEvery: text{StringValue: types.StringNull(), in: durationNotation}}
@@ -141,6 +165,7 @@ func (m *roleModel) fillBackup(ctx context.Context, b *spec.Backup, diags *diag.
 		attributes := roleBackupSchema().Attributes
 		d.Keep = encodeObject(ctx, attributes["keep"], keep, diags)
 		d.Drill = encodeObject(ctx, attributes["drill"], drill, diags)
+		d.Snapshots = encodeObject(ctx, attributes["snapshots"], snapshots, diags)
 	}
 	m.Backup = encodeObject(ctx, roleBackupSchema(), d, diags)
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 func TestBackupAttribute(t *testing.T) {
 	for _, b := range []spec.Backup{
 		{To: "s3://b/p", KeyVersion: 2, Encrypted: true, DrillCron: "0 1 * * *", DrillQuery: "SELECT 1"},
+		{To: "s3://b/p", DrillCron: "0 1 * * *", DrillOn: spec.DrillOnReplica, Snapshots: &spec.Snapshots{Keep: 3}},
 		{To: "file:///backups", LogEvery: -1, Daily: 3},
 	} {
 		b.SetDefaults()
@@ -23,7 +25,7 @@ func TestBackupAttribute(t *testing.T) {
 		m := roleModel{Backup: encodeObject[backupModel](t.Context(), roleBackupSchema(), nil, &diags), BackupKeyVersion: types.Int64Null()}
 		m.fillBackup(t.Context(), &b, &diags)
 		got := m.backupSpec(t.Context(), &diags)
-		if diags.HasError() || got == nil || *got != b {
+		if diags.HasError() || got == nil || !reflect.DeepEqual(*got, b) {
 			t.Fatalf("%+v became %+v: %v", b, got, diags)
 		}
 		before := m.Backup

@@ -28,6 +28,9 @@ func TestBackupValidate(t *testing.T) {
 		"backup.drill.cron: \"1\" is no":    func(b *Backup) { b.DrillCron = "1" },
 		"backup.window: a window of 1s":     func(b *Backup) { b.Window = Duration(time.Second) },
 		"backup.log_every: a binary log":    func(b *Backup) { b.LogEvery = Duration(time.Second) },
+		"backup.drill.on: a restore cannot": func(b *Backup) { b.DrillOn = "moon" },
+		"backup.snapshots.cron: \"1\" is":   func(b *Backup) { b.Snapshots = &Snapshots{Cron: "1", Keep: 1} },
+		"backup.snapshots.keep: -1 snap":    func(b *Backup) { b.Snapshots = &Snapshots{Cron: "0 * * * *", Keep: -1} },
 		"backup.weekly: -1 backups cannot":  func(b *Backup) { b.Weekly = -1 },
 	} {
 		var got []string

@@ -34,7 +34,7 @@ type Instance struct {
 	// Snapshot is the platform's id of the snapshot that its volume is made of, where its index has none yet.
 	Snapshot string `json:"snapshot,omitempty"`
 	Task     string `json:"task,omitempty"` // of a temporary instance: the task that it is for
-	Primary    bool      `json:"primary,omitempty"`
+	Primary  bool   `json:"primary,omitempty"`
 	// Protected: it is not chosen to leave when the role shrinks. It is replaced all the same when it is sick, and ends with its role.
 	Protected bool     `json:"protected,omitempty"`
 	Reason    string   `json:"reason"` // why it was launched; while draining or later: why it ends

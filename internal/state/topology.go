@@ -54,3 +54,6 @@ type Assignment struct {
 	// Measures are what policies ask this instance for, besides load and CPU; by key.
 	Measures []Asked `json:"measures,omitempty"`
 }
+
+// Temporary tells of an instance that is there for one task; see Instance.Temporary.
+func (a Assignment) Temporary() bool { return a.Index == 0 }

@@ -90,10 +90,18 @@ func (r *runner) Rehearse(ctx context.Context, c backup.Catalog, m backup.Manife
 	return d, err
 }
 
-// restorer restores m into top/data. It refuses what the volume has no room for, before anything is written.
+// restorer restores m into top/data, or takes on the data that is there. It refuses what the volume has no room for, before anything is
+// written.
 func (r *runner) restorer(top string, m backup.Manifest, tell func(string)) (dbbackup.Restorer, error) {
 	if err := os.RemoveAll(top); err != nil {
 		return dbbackup.Restorer{}, fmt.Errorf("removing a restore that was cut short: %w", err)
+	}
+	if m.InPlace {
+		if r.isEmpty() {
+			return dbbackup.Restorer{}, fmt.Errorf("snapshot %s holds no database", m.ID)
+		}
+		return dbbackup.Restorer{Run: r.Run, Config: r.config.Path, Dir: r.DataDir, Scratch: filepath.Join(top, "scratch"),
+			Own: func(dir string) error { return own(dir, r.volume.owner) }, Doing: tell}, nil
 	}
 	need := m.Plain + m.Plain/10 + spare
 	if free := r.volume.free(); free < need {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/dbbackup"
 	"github.com/farmhand/terraform-provider-farmhand/internal/gtid"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -76,7 +77,7 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 			r.say("storing the last binary log before the restore: %v; it goes as far as those that are stored", err)
 		}
 	}
-	m, err := findBackup(ctx, c, *t)
+	m, err := r.restoreFrom(ctx, c, t)
 	if err != nil {
 		return err
 	}
@@ -86,11 +87,18 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 	if err != nil {
 		return err
 	}
+	if t.Snapshot != nil {
+		restorer.Fill = func(ctx context.Context) error {
+			n, err := r.fetch(ctx, order.CloneFrom, restorer.Dir, false)
+			r.doing(fmt.Sprintf("fetched %d MB of snapshot %s", n>>20, m.ID))
+			return err
+		}
+	}
 	done, err := restorer.Restore(ctx, c, m, key, dbbackup.Point{Time: t.Until, Position: t.Position})
 	if err != nil {
 		return err
 	}
-	if err := writeMark(restorer.Dir, mark{ServerID: r.newServerID(order.Seq), Restored: t.ID}); err != nil {
+	if err := writeMark(restorer.Dir, mark{Instance: r.name, ServerID: r.newServerID(order.Seq), Restored: t.ID}); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -129,6 +137,14 @@ func (r *runner) mayReplace(ctx context.Context, t *state.BackupTask) error {
 		return fmt.Errorf("the database holds %d tables: add --overwrite %s if they may be replaced", n, id)
 	}
 	return nil
+}
+
+// restoreFrom is what the restore begins with.
+func (r *runner) restoreFrom(ctx context.Context, c backup.Catalog, t *state.BackupTask) (backup.Manifest, error) {
+	if t.Snapshot == nil {
+		return findBackup(ctx, c, *t)
+	}
+	return behavior.ManifestOf(*t.Snapshot), nil
 }
 
 // findBackup is the backup to begin from: the one that is named, else the newest that does not go beyond where to restore to.

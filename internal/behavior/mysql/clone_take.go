@@ -67,7 +67,7 @@ func (r *runner) clone(ctx context.Context, order state.DatabaseOrder, condemned
 	if err := own(partial, r.volume.owner); err != nil {
 		return err
 	}
-	if err := writeMark(partial, mark{ServerID: r.newServerID(order.Seq), Cloned: order.Seq, Seed: true, Position: position}); err != nil {
+	if err := writeMark(partial, mark{Instance: r.name, ServerID: r.newServerID(order.Seq), Cloned: order.Seq, Seed: true, Position: position}); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

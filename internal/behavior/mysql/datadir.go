@@ -34,10 +34,12 @@ const markName = ".farmhand.json"
 
 // mark is what is known of the data, kept with it.
 type mark struct {
+	// Instance is whose data it is: another one's is a copy that came with a snapshot. "" in what older versions wrote.
+	Instance string `json:"instance,omitempty"`
 	ServerID uint32 `json:"server_id"`
 	// Cloned is the order that the data was cloned by, 0 for none: that order is not carried out twice.
 	Cloned int64 `json:"cloned,omitempty"`
-	// Seed tells that the server is still to be told Position, which the clone is of.
+	// Seed tells that the server is still to be told Position, which the clone is of; "": the one that the data itself tells.
 	Seed     bool   `json:"seed,omitempty"`
 	Position string `json:"position,omitempty"`
 	// Term is the last one in which this data was written to as the primary's, 0 for never.

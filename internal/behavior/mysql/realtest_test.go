@@ -50,6 +50,7 @@ type node struct {
 	out     *lockedBuffer
 	stop    context.CancelFunc
 	setup   chan error
+	task    *state.BackupTask // of the assignment
 }
 
 type lockedBuffer struct {
@@ -118,7 +119,7 @@ func (n *node) launch() {
 	var out io.Writer = n.out
 	n.table = process.NewTable(out)
 	n.runner = newRunner(behavior.Instance{
-		Assignment: state.Assignment{Farm: "shop", Role: n.role, Index: n.index, Address: n.address, Token: fmt.Sprintf("%s-%d", n.name(), n.life)},
+		Assignment: state.Assignment{Farm: "shop", Role: n.role, Index: n.index, Address: n.address, Token: fmt.Sprintf("%s-%d", n.name(), n.life), Backup: n.task},
 		Output:     out, Run: n.table, Root: n.root,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -139,6 +139,12 @@ func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)
 	if err := r.volume.settle(); err != nil {
 		return err
 	}
+	if r.Assignment.Temporary() {
+		return r.setUpTemporary(ctx, step)
+	}
+	if err := r.takeCopyOver(); err != nil {
+		return err
+	}
 	if !r.isEmpty() {
 		step("start")
 		if err := r.start(ctx, in.Database); err != nil {
@@ -303,7 +309,7 @@ func (r *runner) install(ctx context.Context, order state.DatabaseOrder) error {
 	if err != nil {
 		return err
 	}
-	if err := writeMark(partial, mark{ServerID: r.newServerID(order.Seq)}); err != nil {
+	if err := writeMark(partial, mark{Instance: r.name, ServerID: r.newServerID(order.Seq)}); err != nil {
 		return err
 	}
 	if err := os.Rename(partial, r.DataDir); err != nil {
@@ -342,6 +348,9 @@ func (r *runner) startProcess(ctx context.Context, d *state.Database) error {
 		if m.ServerID == 0 {
 			m.ServerID = r.newServerID(0)
 		}
+		if m.Instance == "" {
+			m.Instance = r.name
+		}
 	}); err != nil {
 		return err
 	}
@@ -375,7 +384,7 @@ func (r *runner) openServer(ctx context.Context) error {
 		return err
 	}
 	if m := r.mark(); m.Seed {
-		if err := s.Seed(ctx, m.Position); err != nil {
+		if err := seed(ctx, s, m.Position); err != nil {
 			s.Close()
 			return err
 		}
@@ -387,6 +396,18 @@ func (r *runner) openServer(ctx context.Context) error {
 	r.server.Store(&s)
 	poke(r.look)
 	return nil
+}
+
+// seed tells a server that was cloned its position, "" for the one that its data tells.
+func seed(ctx context.Context, s dbserver.Server, position string) error {
+	if position == "" {
+		st, err := s.Status(ctx)
+		if err != nil {
+			return err
+		}
+		position = st.Position
+	}
+	return s.Seed(ctx, position)
 }
 
 // halt stops the server, so that its data can be replaced.
@@ -503,6 +524,9 @@ func (r *runner) serving() error {
 
 // Check implements behavior.Runner.
 func (r *runner) Check(ctx context.Context) error {
+	if r.Assignment.Temporary() {
+		return r.dead()
+	}
 	if err := r.serving(); err != nil {
 		return err
 	}
