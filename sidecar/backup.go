@@ -10,28 +10,32 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 )
 
 func newBackup() *cobra.Command {
-	var wait, drill bool
+	var wait, drill, snapshot bool
 	var id string
 	cmd := &cobra.Command{
 		Use:   "backup [FARM/]ROLE",
 		Short: "Take a backup of a database, or rehearse its restore, now",
 		Long: `Asks for a full backup. The sidecar gives it to the server that it disturbs least, and it is stored where the role's
-backup says. With --drill no backup is taken: the newest one, or --backup, is restored beside a running server, checked, and
-thrown away.`,
+backup says. With --snapshot it is a snapshot of a replica's data volume instead, which the platform keeps. With --drill nothing is
+taken: the newest backup, or the backup or snapshot that --backup names, is restored where backup.drill.on says, checked, and thrown away.`,
 		Example: `  farmhand backup shop/mysql --wait
+  farmhand backup shop/mysql --snapshot --wait
   farmhand backup shop/mysql --drill --wait`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
 	f.BoolVar(&wait, "wait", false, "wait for the end of it; exit status 1 if it failed")
 	f.BoolVar(&drill, "drill", false, "rehearse a restore")
-	f.StringVar(&id, "backup", "", "with --drill: the backup to rehearse (default: the newest)")
+	f.BoolVar(&snapshot, "snapshot", false, "take a snapshot of a data volume")
+	f.StringVar(&id, "backup", "", "with --drill: the backup or snapshot to rehearse (default: the newest backup)")
+	cmd.MarkFlagsMutuallyExclusive("drill", "snapshot")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if id != "" && !drill {
 			return usage("--backup names the backup that --drill rehearses")
@@ -48,6 +52,9 @@ thrown away.`,
 		}
 		now := time.Now().UTC()
 		t := state.BackupTask{ID: backup.NewID(now), Kind: state.BackupFull, At: now, By: whoAmI()}
+		if snapshot {
+			t.ID, t.Kind = engine.SnapshotName(now, true), state.BackupSnapshot
+		}
 		if drill {
 			t.ID, t.Kind, t.Backup, t.Query = "drill-"+t.ID, state.BackupDrill, id, declared.Backup.DrillQuery
 		}
@@ -149,8 +156,12 @@ func awaitBackup(ctx context.Context, s store.Store, farm, role string, t state.
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return "", err
 		}
-		if errors.Is(wished, store.ErrNotFound) && (b.Task == nil || b.Task.ID != t.ID) {
+		if errors.Is(wished, store.ErrNotFound) && (b.Task == nil || b.Task.ID != t.ID) && (b.Snapshotting == nil || b.Snapshotting.ID != t.ID) {
 			switch {
+			case t.Kind == state.BackupSnapshot && b.Snapshot != nil && b.Snapshot.ID == t.ID:
+				return fmt.Sprintf("snapshot %s of the volume of %s is done, %s after it was begun", t.ID, b.Snapshot.Server, b.Snapshot.Took.Round(time.Second)), nil
+			case t.Kind == state.BackupSnapshot:
+				return "", fmt.Errorf("the snapshot failed: %s", b.SnapshotFailure)
 			case t.Kind == state.BackupFull && b.Full != nil && b.Full.ID == t.ID:
 				return fmt.Sprintf("backup %s is stored: %.1f MB in %s", t.ID, float64(b.Full.Bytes)/1e6, b.Full.Took.Round(time.Millisecond)), nil
 			case t.Kind == state.BackupDrill && b.Drill != nil && b.Drill.At.After(t.At):

@@ -54,6 +54,14 @@ func TestAwaitBackup(t *testing.T) {
 		t.Fatalf("a backup that failed: %v", err)
 	}
 
+	put(state.BackupsKey("shop", "db"), state.Backups{Snapshot: &state.BackupDone{ID: "manual-1", Server: "db-3", Took: 2 * time.Second}, SnapshotFailure: "no room"})
+	if text, err = awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "manual-1", Kind: state.BackupSnapshot}, nil); err != nil || !strings.Contains(text, "db-3") {
+		t.Fatalf("%q, %v", text, err)
+	}
+	if _, err = awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "manual-2", Kind: state.BackupSnapshot}, nil); err == nil || !strings.Contains(err.Error(), "no room") {
+		t.Fatalf("a snapshot that failed: %v", err)
+	}
+
 	// While it is under way its steps are told, each once.
 	task := state.BackupTask{ID: "c", Kind: state.BackupFull}
 	put(state.BackupsKey("shop", "db"), state.Backups{Task: &task})

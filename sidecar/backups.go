@@ -49,7 +49,7 @@ func newBackups() *cobra.Command {
 		}
 		standing, _, _ := store.GetJSON[state.Backups](ctx, s, state.BackupsKey(farm, role)) // none: nothing was looked at yet
 		if asJSON {
-			return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"backups": fulls, "logs": logs, "logs_until": standing.Log, "overdue": standing.Overdue, "failure": standing.Failure})
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"backups": fulls, "logs": logs, "snapshots": standing.Snapshots, "logs_until": standing.Log, "overdue": standing.Overdue, "failure": standing.Failure})
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "BACKUP\tAGE\tSIZE\tTAKEN ON\tPOSITION\tKEY\tLAST DRILL")
@@ -66,6 +66,9 @@ func newBackups() *cobra.Command {
 			fmt.Fprintf(w, "%s\t%s\t%.1f MB\t%s\t%s\t%s\t%s\n", m.ID, time.Since(m.Ended).Round(time.Second), float64(m.Stored)/1e6, m.Instance, m.Position, key, drill)
 		}
 		if err := w.Flush(); err != nil {
+			return err
+		}
+		if err := writeSnapshots(cmd.OutOrStdout(), standing.Snapshots); err != nil {
 			return err
 		}
 		switch {

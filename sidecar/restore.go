@@ -26,7 +26,7 @@ tables is replaced only with --overwrite FARM/ROLE.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&to, "to", "", `a moment (RFC 3339), a GTID, or "latest"`)
-	f.StringVar(&id, "backup", "", "the backup to begin from (default: the newest that will do)")
+	f.StringVar(&id, "backup", "", "the backup or snapshot to begin from (default: the newest backup that will do)")
 	f.StringVar(&from, "from", "", "role of the same farm whose backup it is (default: the role itself)")
 	f.StringVar(&overwrite, "overwrite", "", "FARM/ROLE, once more: its tables may be replaced")
 	f.BoolVar(&wait, "wait", false, "wait for the end of it; exit status 1 if it failed")
