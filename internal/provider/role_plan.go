@@ -220,7 +220,7 @@ func (r *roleResource) warnDestroy(ctx context.Context, role spec.Role, diags *d
 	if err != nil {
 		return
 	}
-	names := map[string]bool{}
+	names, snapshots := map[string]bool{}, 0
 	instances, err := store.ListJSON[state.Instance](ctx, s, state.InstancePrefix(role.Farm))
 	if err != nil {
 		return
@@ -238,14 +238,34 @@ func (r *roleResource) warnDestroy(ctx context.Context, role spec.Role, diags *d
 					names[v.ID] = true
 				}
 			}
+			snapshots = snapshotsOf(ctx, p, role.Name)
 			_ = p.Close()
 		}
 	}
-	if len(names) > 0 {
+	if len(names) > 0 || snapshots > 0 {
+		also := ""
+		if snapshots > 0 {
+			also = fmt.Sprintf(", and %d snapshots of them", snapshots)
+		}
 		diags.AddWarning(fmt.Sprintf("Data of %s will be deleted", role.ID()),
-			fmt.Sprintf("Destroying the role deletes its volumes: %s. To keep them, set volume = { on_destroy = \"keep\" } and apply before.",
-				strings.Join(sortedNames(names), ", ")))
+			fmt.Sprintf("Destroying the role deletes its volumes: %s%s. To keep them, set volume = { on_destroy = \"keep\" } and apply before.",
+				strings.Join(sortedNames(names), ", "), also))
 	}
+}
+
+// snapshotsOf counts the role's snapshots; 0 where the platform cannot say.
+func snapshotsOf(ctx context.Context, p platform.Platform, role string) (n int) {
+	s, ok := p.(platform.Snapshotter)
+	if !ok {
+		return 0
+	}
+	all, _ := s.ListSnapshots(ctx) // as above
+	for _, one := range all {
+		if one.Role == role {
+			n++
+		}
+	}
+	return n
 }
 
 // runningServers counts those that a roll-out would replace.
