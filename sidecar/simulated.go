@@ -55,7 +55,8 @@ load and faults is what it would do on containers or EC2.`,
 		newFault("sicken", "Make a server's health check fail while its agent goes on reporting", "made sick",
 			func(ctx context.Context, s store.Store, farm, instance string) error {
 				return simulated.Sicken(ctx, s, farm, instance, time.Now())
-			}))
+			}),
+		newFault("fail-snapshot", "Make the next snapshot of a server's volume fail", "will fail its next snapshot", simulated.FailSnapshot))
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,10 +22,16 @@ func TestContract(t *testing.T) {
 	importTestImage(t, c)
 	nets := newSubnets(t, c)
 	agent := testAgent(t)
+	noSnapshots := ""
+	if _, err := localImage(t.Context(), c, copyImage); err != nil {
+		noSnapshots = "no image " + copyImage + ", whose cp copies volumes (make image)"
+	}
 	platformtest.Run(t, platformtest.Harness{
 		Farm: fmt.Sprintf("fhtest-%d", os.Getpid()),
 		Open: func(t *testing.T, farm string) platform.Platform {
-			d, err := New(Options{Farm: nets.farmSpec(farm), AgentBinary: agent, Log: slog.New(slog.DiscardHandler)})
+			declared := nets.farmSpec(farm)
+			declared.Docker.Image = copyImage
+			d, err := New(Options{Farm: declared, AgentBinary: agent, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,11 +72,36 @@ func TestContract(t *testing.T) {
 			_, content := copyOut(t, c, m.ID, name)
 			return content
 		},
+		Files: func(t *testing.T, m platform.Machine, dir string) []string {
+			return filesOf(t, c, m.ID, dir)
+		},
+		NoSnapshots: noSnapshots,
 		FileMode: func(t *testing.T, m platform.Machine, name string) string {
 			h, _ := copyOut(t, c, m.ID, name)
 			return fmt.Sprintf("%o", h.Mode&0o7777)
 		},
 	})
+}
+
+// filesOf lists the names in a folder of a container.
+func filesOf(t *testing.T, c *client.Client, id, dir string) []string {
+	t.Helper()
+	r, err := c.CopyFromContainer(t.Context(), id, client.CopyFromContainerOptions{SourcePath: dir})
+	if err != nil {
+		t.Fatalf("listing %s: %v", dir, err)
+	}
+	defer r.Content.Close()
+	var names []string
+	for archive := tar.NewReader(r.Content); ; {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return names
+		}
+		if err != nil {
+			t.Fatalf("listing %s: %v", dir, err)
+		}
+		names = append(names, path.Base(h.Name))
+	}
 }
 
 // copyOut reads a file of a container.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -28,11 +29,16 @@ type Docker struct {
 	log         *slog.Logger
 
 	launches keyedMutex // by token: two launches of one token follow each other
+	taking   keyedMutex // by volume or mark: two calls that make the same follow each other
+	pausing  keyedMutex // by volume: two that pause its machine follow each other
+
+	abandonedAfter time.Duration // abandonedAfter, but in tests
 
 	mu     sync.Mutex
-	engine *client.Client    // nil until an engine answered
-	net    *platform.Network // nil until opened
-	agents map[string]bool   // tags of agent images known to exist
+	engine *client.Client      // nil until an engine answered
+	net    *platform.Network   // nil until opened
+	agents map[string]bool     // tags of agent images known to exist
+	copies map[string]*copying // under way here, by the name of their container
 }
 
 var _ platform.Platform = (*Docker)(nil)
@@ -50,11 +56,16 @@ func New(o Options) (*Docker, error) {
 		agentBinary: o.AgentBinary,
 		log:         o.Log.With("farm", o.Farm.Name, "platform", "docker"),
 		agents:      map[string]bool{},
+		copies:      map[string]*copying{},
+
+		abandonedAfter: abandonedAfter,
 	}, nil
 }
 
-// Close frees the connection to the engine; it ends nothing.
+// Close frees the connection to the engine. It ends nothing but copies that are not whole: they are given up, and what was paused for them
+// goes on.
 func (d *Docker) Close() error {
+	d.endCopies()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.engine == nil {

@@ -21,6 +21,9 @@ import (
 // testImage is an image without a single program, so that tests need no other image: the agent is static.
 const testImage = "farmhand-platform-test:empty"
 
+// copyImage has what copies volumes.
+const copyImage = spec.DefaultImage
+
 // engine returns a client of this machine's engine, or skips the test.
 func engine(t *testing.T) *client.Client {
 	t.Helper()

@@ -54,9 +54,11 @@ func (d *Docker) listen(ctx context.Context, hints chan<- struct{}) (heard bool)
 	hint()
 	for {
 		select {
-		case <-stream.Messages:
+		case m := <-stream.Messages:
 			heard = true
-			hint()
+			if m.Actor.Attributes[labelCopies] == "" {
+				hint()
+			}
 		case err := <-stream.Err:
 			if ctx.Err() == nil {
 				d.log.Debug("the engine's event stream ended", "error", err)

@@ -19,6 +19,16 @@ const (
 	labelGeneration = "farmhand.generation"
 	labelAgent      = "farmhand.agent" // of agent images and of the container that one is made from: hash of the binary
 	labelBase       = "farmhand.base"  // of agent images: id of the image below
+
+	labelSnapshot = "farmhand.snapshot" // of a snapshot's volume and its record, and of the container that copies: the snapshot's name
+	labelRecord   = "farmhand.record"   // of a snapshot's record: its state
+	labelAt       = "farmhand.at"       // of records: the moment; of what is being made: when that began
+	labelBytes    = "farmhand.bytes"    // of records
+	labelText     = "farmhand.text"     // of records: why it failed
+	labelFilling  = "farmhand.filling"  // of the mark on an instance's volume that is not whole yet, and of the container that copies
+	labelCopies   = "farmhand.copies"   // of containers that copy: the volume that they copy to
+	labelFrom     = "farmhand.from"     // of containers that copy and of what they copy to: the volume that they copy from
+	labelPauses   = "farmhand.pauses"   // of containers that copy: ids of the machines that are paused for it
 )
 
 // networkName is the name of the farm's network.

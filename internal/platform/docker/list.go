@@ -19,7 +19,8 @@ import (
 // interrupted launch. A launch starts it within a second; on a machine that swaps, within several.
 const abandonedAfter = 30 * time.Second
 
-// List returns the farm's containers, in one call.
+// List returns the farm's containers, in one call. A machine that a process paused for a copy and left so, when it died, goes on from here:
+// every tick lists.
 func (d *Docker) List(ctx context.Context) ([]platform.Machine, error) {
 	c, err := d.client(ctx)
 	if err != nil {
@@ -30,9 +31,15 @@ func (d *Docker) List(ctx context.Context) ([]platform.Machine, error) {
 		return nil, explain(err, "listing the machines of farm "+d.farm.Name)
 	}
 	machines := make([]platform.Machine, 0, len(list.Items))
+	var copiers []container.Summary
 	for _, item := range list.Items {
+		if item.Labels[labelCopies] != "" {
+			copiers = append(copiers, item)
+			continue
+		}
 		machines = append(machines, d.machine(item, time.Now()))
 	}
+	d.settleIfLeft(ctx, c, copiers)
 	return machines, nil
 }
 

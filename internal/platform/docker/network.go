@@ -42,6 +42,9 @@ func (d *Docker) Open(ctx context.Context) (platform.Network, error) {
 	if err := d.ensureNetwork(ctx, c, subnet); err != nil {
 		return platform.Network{}, explain(err, doing)
 	}
+	if _, err := d.settled(ctx, c); err != nil {
+		return platform.Network{}, explain(err, doing)
+	}
 	n := reach(subnet)
 	d.mu.Lock()
 	d.net = &n
@@ -140,7 +143,8 @@ func overlappingNetwork(list []network.Summary, subnet netip.Prefix, farm string
 	return ""
 }
 
-// Destroy removes the farm's network, and the agent images that no container uses any more.
+// Destroy removes the farm's network, what was left half-made, and the agent images that no container uses any more. Snapshots stay, as
+// volumes do.
 func (d *Docker) Destroy(ctx context.Context) error {
 	doing := "destroying farm " + d.farm.Name + "'s network"
 	c, err := d.client(ctx)
@@ -157,6 +161,10 @@ func (d *Docker) Destroy(ctx context.Context) error {
 			names[i] = m.Instance
 		}
 		return fmt.Errorf("%s: %d machines are still there (%s): end them first", doing, len(left), strings.Join(names, ", "))
+	}
+	d.endCopies()
+	if _, err := d.settle(ctx, c, 0); err != nil {
+		return explain(err, doing)
 	}
 	list, err := c.NetworkList(ctx, client.NetworkListOptions{Filters: d.mine()})
 	if err != nil {

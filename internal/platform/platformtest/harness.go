@@ -30,6 +30,10 @@ type Harness struct {
 	// WriteFile and ReadFile act within a running machine; nil where machines have no files.
 	WriteFile func(t *testing.T, m platform.Machine, path, content string)
 	ReadFile  func(t *testing.T, m platform.Machine, path string) string
+	// Files lists the names in a folder of a running machine; nil where there are none.
+	Files func(t *testing.T, m platform.Machine, dir string) []string
+	// NoSnapshots says why the platform's snapshots cannot be tried here; "" where they can, or it takes none.
+	NoSnapshots string
 	// FileMode returns the octal permissions of a file within a running machine ("600"); nil where there are none.
 	FileMode func(t *testing.T, m platform.Machine, path string) string
 }

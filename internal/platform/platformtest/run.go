@@ -37,6 +37,11 @@ func Run(t *testing.T, h Harness) {
 		{"destroying waits for machines to be gone", destroyNeedsNoMachines},
 		{"another process adopts what there is", anotherProcessAdopts},
 		{"a batch is launched as its members are", batchLaunches},
+		{"a snapshot shows its moment", snapshotShowsItsMoment},
+		{"a snapshot of a name is taken once", snapshotTakenOnce},
+		{"a snapshot of nothing is invalid", snapshotOfNothing},
+		{"volumes are made of snapshots", volumesOfSnapshots},
+		{"snapshots outlive volume and farm", snapshotsOutlive},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(newSuite(t, h)) })
 	}
@@ -76,6 +81,13 @@ func (s *suite) open(farm string) platform.Platform {
 		for _, m := range machines {
 			if m.Status != platform.Ending {
 				err = errors.Join(err, p.Terminate(ctx, m.ID, 0))
+			}
+		}
+		if p, ok := p.(platform.Snapshotter); ok {
+			shots, listErr := p.ListSnapshots(ctx)
+			err = errors.Join(err, listErr)
+			for _, shot := range shots {
+				err = errors.Join(err, p.DeleteSnapshot(ctx, shot.ID))
 			}
 		}
 		volumes, listErr := p.ListVolumes(ctx)

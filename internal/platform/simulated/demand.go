@@ -52,15 +52,17 @@ func (s *Simulated) shares(ctx context.Context, records []store.Item[machine], t
 	return shares, nil
 }
 
-// forgetDemand takes all load off the farm.
-func (s *Simulated) forgetDemand(ctx context.Context) error {
-	demands, err := s.store.List(ctx, state.DemandPrefix(s.farm.Name))
-	if err != nil {
-		return unavailable("reading the demand", err)
-	}
-	for _, d := range demands {
-		if err := s.store.Delete(ctx, d.Key); err != nil {
-			return unavailable("forgetting the demand", err)
+// forgetAsked takes all load off the farm, and faults that are still to come.
+func (s *Simulated) forgetAsked(ctx context.Context) error {
+	for _, prefix := range []string{state.DemandPrefix(s.farm.Name), snapshotFaultKey(s.farm.Name, "")} {
+		asked, err := s.store.List(ctx, prefix)
+		if err != nil {
+			return unavailable("reading the demand", err)
+		}
+		for _, d := range asked {
+			if err := s.store.Delete(ctx, d.Key); err != nil {
+				return unavailable("forgetting the demand", err)
+			}
 		}
 	}
 	return nil

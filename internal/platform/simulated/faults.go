@@ -25,6 +25,12 @@ func Sicken(ctx context.Context, s store.Store, farm, instance string, now time.
 	return change(ctx, s, farm, instance, "sickening", func(m *machine) { m.Sick = now })
 }
 
+// FailSnapshot makes the next snapshot of an instance's volume fail.
+func FailSnapshot(ctx context.Context, s store.Store, farm, instance string) error {
+	_, err := s.Put(ctx, snapshotFaultKey(farm, instance), []byte("{}"))
+	return unavailable(fmt.Sprintf("making the next snapshot of %s of simulated farm %s fail", instance, farm), err)
+}
+
 // change alters the record of an instance's machine that is not stopped. It may run in any process, beside the
 // sidecar that keeps the farm.
 func change(ctx context.Context, s store.Store, farm, instance, doing string, alter func(*machine)) error {

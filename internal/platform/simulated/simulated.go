@@ -203,7 +203,8 @@ func (s *Simulated) Events(ctx context.Context) <-chan struct{} {
 	return silent
 }
 
-// Destroy forgets the load put on the farm; there is nothing else beside machines and volumes.
+// Destroy forgets the load put on the farm and faults that did not come about; there is nothing else beside machines, volumes and
+// snapshots.
 func (s *Simulated) Destroy(ctx context.Context) error {
 	doing := "destroying simulated farm " + s.farm.Name
 	records, err := machines(ctx, s.store, s.farm.Name)
@@ -217,7 +218,7 @@ func (s *Simulated) Destroy(ctx context.Context) error {
 		}
 		return fmt.Errorf("%s: %d machines are still there (%s): end them first", doing, len(records), strings.Join(names, ", "))
 	}
-	return s.forgetDemand(ctx)
+	return s.forgetAsked(ctx)
 }
 
 // freeAddress is the lowest address from the tenth on that no machine has; "" where the farm has no subnet.

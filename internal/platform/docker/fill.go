@@ -1,0 +1,186 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
+)
+
+// fillPatience is how long EnsureVolumeOf waits for the copy that it has begun, before it lets its caller ask again. It is called for a
+// launch, beside the farm's ticks.
+const fillPatience = 20 * time.Second
+
+// EnsureVolumeOf copies the snapshot to a volume of the instance's. The copy goes on after fillPatience, with ErrUnavailable as the
+// answer; Close gives it up. A mark on the instance is made before the volume and removed when all is on the disk: while it is there, so is
+// no volume for anybody.
+func (d *Docker) EnsureVolumeOf(ctx context.Context, role, instance, snapshot string) (string, error) {
+	doing := fmt.Sprintf("making the volume of %s of snapshot %s", instance, snapshot)
+	c, err := d.client(ctx)
+	if err != nil {
+		return "", err
+	}
+	w, id, err := d.filling(ctx, c, role, instance, snapshot)
+	if err != nil || id != "" {
+		return id, explain(err, doing)
+	}
+	patience := time.NewTimer(fillPatience)
+	defer patience.Stop()
+	select {
+	case <-w.done:
+		if w.err != nil {
+			return "", explain(w.err, doing)
+		}
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	have, err := d.holdings(context.WithoutCancel(ctx), c)
+	if err != nil {
+		return "", err
+	}
+	if id := have.volumeOf(instance); id != "" {
+		return id, nil
+	}
+	return "", fmt.Errorf("%s: it is being copied: ask again: %w", doing, platform.ErrUnavailable)
+}
+
+// filling returns the instance's volume, or the copy that is under way.
+func (d *Docker) filling(ctx context.Context, c *client.Client, role, instance, snapshot string) (*copying, string, error) {
+	mark := d.markOf(instance)
+	defer d.taking.lock(mark)()
+	have, err := d.settled(ctx, c)
+	if err != nil {
+		return nil, "", err
+	}
+	if id := have.volumeOf(instance); id != "" {
+		return nil, id, nil
+	}
+	if w := d.underWay(mark); w != nil {
+		return w, "", nil
+	}
+	if _, marked := have.marks[instance]; marked {
+		return nil, "", fmt.Errorf("another process is at it: ask again: %w", platform.ErrUnavailable)
+	}
+	if err := usable(have, snapshot); err != nil {
+		return nil, "", err
+	}
+	w, own := d.begin(ctx, mark)
+	if w == nil { // begun by a call that has just ended
+		return nil, "", fmt.Errorf("it is just being ended: ask again: %w", platform.ErrUnavailable)
+	}
+	f := &filler{d: d, c: c, w: w, mark: mark, from: snapshot, instance: instance}
+	if err := f.begin(ctx, role); err != nil {
+		f.undo(ctx)
+		d.end(mark, w, err)
+		return nil, "", err
+	}
+	go f.finish(own)
+	return w, "", nil
+}
+
+// usable tells whether volumes can be made of a snapshot.
+func usable(have holdings, id string) error {
+	for _, s := range have.snapshots() {
+		switch {
+		case s.ID != id:
+		case s.State == platform.SnapshotDone:
+			return nil
+		case s.State == platform.SnapshotPending:
+			return fmt.Errorf("the snapshot is not whole yet: ask again: %w", platform.ErrUnavailable)
+		default:
+			return fmt.Errorf("the snapshot has failed (%s): %w", s.Text, platform.ErrInvalid)
+		}
+	}
+	return fmt.Errorf("there is no such snapshot: %w", platform.ErrInvalid)
+}
+
+// filler is a volume being made of a snapshot.
+type filler struct {
+	d *Docker
+	c *client.Client
+	w *copying
+
+	mark, from, instance string
+	to                   string // once it is made
+	copier               *copier
+}
+
+// begin makes the mark, then the volume, and lets the copy begin.
+func (f *filler) begin(ctx context.Context, role string) error {
+	ctx, cancel := context.WithTimeout(ctx, launchWithin)
+	defer cancel()
+	labels := map[string]string{labelFilling: f.instance, labelRole: role, labelAt: stamp(time.Now())}
+	if _, err := f.c.VolumeCreate(ctx, client.VolumeCreateOptions{Name: f.mark, Labels: f.d.labels(labels)}); err != nil {
+		return err
+	}
+	var err error
+	if f.to, err = f.d.createVolume(ctx, f.c, role, f.instance, f.from); err != nil {
+		return err
+	}
+	f.copier, err = f.d.startCopier(ctx, f.c, copyOrder{name: f.mark, from: f.from, to: f.to, labels: map[string]string{labelFilling: f.instance}})
+	if err != nil {
+		return err
+	}
+	if err := f.copier.say("pause"); err != nil { // there is nobody to be paused
+		return err
+	}
+	if _, err := f.copier.await(ctx, "pausing"); err != nil {
+		return err
+	}
+	return f.copier.say("copy")
+}
+
+// finish waits for the copy and takes the mark off.
+func (f *filler) finish(ctx context.Context) {
+	err := func() error {
+		ctx, cancel := context.WithTimeoutCause(ctx, copyWithin, fmt.Errorf("the copy was not made within %s", copyWithin))
+		defer cancel()
+		if _, err := f.copier.await(ctx, "copied"); err != nil {
+			return err
+		}
+		if err := f.copier.say("resumed"); err != nil {
+			return err
+		}
+		_, err := f.copier.stored(ctx)
+		return err
+	}()
+	if err == nil {
+		err = f.d.removeVolumes(ctx, f.c, f.mark)
+	}
+	if err != nil {
+		f.d.log.Warn("a volume was not made of a snapshot", "instance", f.instance, "snapshot", f.from, "error", err)
+		if errors.Is(err, errClosed) {
+			err = fmt.Errorf("%w: %w", err, platform.ErrUnavailable)
+		}
+		f.undo(ctx)
+	} else {
+		f.copier.hangUp()
+		if err := f.d.removeCopier(ctx, f.c, f.copier.id); err != nil {
+			f.d.log.Warn("a container that has copied could not be removed; it is tried again", "container", f.copier.name, "error", err)
+		}
+	}
+	f.d.end(f.mark, f.w, err)
+}
+
+// undo takes back what was begun, the mark last.
+func (f *filler) undo(ctx context.Context) {
+	var err error
+	if f.copier != nil {
+		f.copier.hangUp()
+		err = f.d.removeCopier(ctx, f.c, f.copier.id)
+	}
+	var names []string
+	if f.to != "" {
+		names = append(names, f.to)
+	}
+	if err == nil {
+		err = f.d.removeVolumes(ctx, f.c, append(names, f.mark)...)
+	}
+	if err != nil {
+		f.d.log.Warn("a volume that is not whole could not be removed; it is tried again", "instance", f.instance, "error", err)
+	}
+}

@@ -1,0 +1,289 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
+)
+
+var _ platform.Snapshotter = (*Docker)(nil)
+
+// errTooSlow is why a copy was given up that a machine was paused for.
+var errTooSlow = fmt.Errorf("the copy was not made within the %s that a machine may be paused for: snapshots of this engine are for small volumes; use backups, or take it while the instance does not run", pauseMost)
+
+// TakeSnapshot copies the instance's volume to one of its own. A machine that runs on it is paused meanwhile, for pauseMost at most: so the
+// copy shows one moment. The container that copies is started before, so that the pause is as long as the copy and no longer. The copy is
+// made after TakeSnapshot has returned, by this value: Close gives it up. What a process that died has left is found by its labels, and
+// tidied up by whoever looks next (see settle): a machine stays paused until then.
+//
+// ErrInvalid also where a container that is not the farm's may write to the volume; ErrUnavailable where the machine is just being started or ended.
+func (d *Docker) TakeSnapshot(ctx context.Context, role, instance, name string) (platform.Snapshot, error) {
+	doing := "taking snapshot " + name + " of " + instance
+	if err := platform.CheckSnapshotName(name); err != nil {
+		return platform.Snapshot{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	c, err := d.client(ctx)
+	if err != nil {
+		return platform.Snapshot{}, err
+	}
+	id := d.snapshotID(name)
+	defer d.taking.lock(id)()
+	have, err := d.settled(ctx, c)
+	if err != nil {
+		return platform.Snapshot{}, err
+	}
+	if s, ok := have.snapshot(name); ok {
+		return d.seenHere(s), nil
+	}
+	from := have.volumeOf(instance)
+	if from == "" {
+		return platform.Snapshot{}, fmt.Errorf("%s: it has no volume: %w", doing, platform.ErrInvalid)
+	}
+	w, own := d.begin(ctx, id)
+	if w == nil { // it has just ended, and is not listed yet
+		return platform.Snapshot{}, fmt.Errorf("%s: one of that name is just being ended: %w", doing, platform.ErrUnavailable)
+	}
+	t := &taking{d: d, c: c, w: w, id: id, from: from, labels: map[string]string{labelSnapshot: name, labelRole: role, labelInstance: instance}}
+	if err := t.begin(ctx); err != nil {
+		if isNameTaken(err) {
+			err = fmt.Errorf("%w: another process is just taking it: %w", err, platform.ErrUnavailable)
+		}
+		t.undo(ctx)
+		d.end(id, w, err)
+		return platform.Snapshot{}, explain(err, doing)
+	}
+	go t.finish(own)
+	return platform.Snapshot{ID: id, Name: name, Role: role, Instance: instance, At: *w.moment.Load(), State: platform.SnapshotPending, Text: copyingText}, nil
+}
+
+// seenHere is a listed snapshot as this process knows it, which may be just taking it: then the moment is known already, and it is not done
+// before its container is gone.
+func (d *Docker) seenHere(s platform.Snapshot) platform.Snapshot {
+	w := d.underWay(s.ID)
+	if w == nil {
+		return s
+	}
+	if at := w.moment.Load(); at != nil {
+		s.At = *at
+	}
+	s.State, s.Text, s.Bytes = platform.SnapshotPending, copyingText, 0
+	return s
+}
+
+// taking is a snapshot being taken.
+type taking struct {
+	d        *Docker
+	c        *client.Client
+	w        *copying
+	id, from string            // volumes: its own, and the one that it shows
+	labels   map[string]string // of its volume
+
+	users  []user // of the volume at the moment
+	paused []user // of those, who is paused by us
+	until  time.Time
+	copier *copier
+	free   func() // lets others copy the volume
+}
+
+// begin starts the container, pauses and lets the copy begin.
+func (t *taking) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, launchWithin)
+	defer cancel()
+	// Two that pause one machine would unpause it under one another's hands.
+	t.free = t.d.pausing.lock(t.from)
+	users, err := t.d.users(ctx, t.c, t.from)
+	if err != nil {
+		return err
+	}
+	toPause, err := toPause(users, t.from)
+	if err != nil {
+		return err
+	}
+	labels := maps.Clone(t.labels)
+	labels[labelPauses] = idsOf(toPause)
+	toLabels := t.d.labels(t.labels)
+	toLabels[labelFrom], toLabels[labelAt] = t.from, stamp(time.Now())
+	t.copier, err = t.d.startCopier(ctx, t.c, copyOrder{name: t.id, from: t.from, to: t.id, labels: labels, toLabels: toLabels})
+	if err != nil {
+		return err
+	}
+	if err := t.copier.say("pause"); err != nil {
+		return err
+	}
+	if _, err := t.copier.await(ctx, "pausing"); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := t.d.pause(ctx, t.c, toPause); err != nil {
+		return err
+	}
+	t.paused, t.until = toPause, began.Add(pauseMost)
+	for i := range users {
+		users[i].paused = true
+	}
+	now := time.Now()
+	t.users = users
+	t.w.moment.Store(&now)
+	if len(t.paused) == 0 {
+		t.free()
+		t.free = nil
+	}
+	return t.copier.say("copy")
+}
+
+// finish waits for the copy, unpauses and makes it a snapshot.
+func (t *taking) finish(ctx context.Context) {
+	err := t.copied(ctx)
+	if resumed := t.resume(ctx); err == nil {
+		err = resumed
+	}
+	var bytes int64
+	if err == nil {
+		bytes, err = t.copier.stored(ctx)
+	}
+	record := map[string]string{labelRecord: string(platform.SnapshotDone), labelBytes: strconv.FormatInt(bytes, 10)}
+	if err != nil {
+		record = map[string]string{labelRecord: string(platform.SnapshotFailed), labelText: plain(explain(err, "copying "+t.from))}
+	}
+	if !errors.Is(err, errClosed) {
+		if recordErr := t.record(ctx, record); recordErr != nil {
+			err = recordErr
+		}
+	}
+	if err == nil {
+		t.copier.hangUp()
+		if err := t.d.removeCopier(ctx, t.c, t.copier.id); err != nil {
+			t.d.log.Warn("a container that has copied could not be removed; it is tried again", "container", t.copier.name, "error", err)
+		}
+	} else {
+		t.d.log.Warn("a snapshot was not taken", "snapshot", t.id, "error", err)
+		t.undo(ctx)
+	}
+	t.d.end(t.id, t.w, err)
+}
+
+// copied waits until all is copied and makes sure that nobody has written meanwhile.
+func (t *taking) copied(ctx context.Context) error {
+	limit, why := time.Now().Add(copyWithin), fmt.Errorf("the copy was not made within %s", copyWithin)
+	if len(t.paused) > 0 {
+		limit, why = t.until, errTooSlow
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, limit, why)
+	defer cancel()
+	if _, err := t.copier.await(ctx, "copied"); err != nil {
+		return err
+	}
+	if err := t.d.undisturbed(ctx, t.c, t.from, t.users); err != nil {
+		return fmt.Errorf("%w, so that the copy may show two moments: take it again", orCause(ctx, err))
+	}
+	return nil
+}
+
+// resume lets the machines go on, and the volume's next snapshot be taken.
+func (t *taking) resume(ctx context.Context) error {
+	if t.free != nil {
+		defer func() { t.free(); t.free = nil }()
+	}
+	if err := t.d.unpause(ctx, t.c, t.paused); err != nil {
+		return err
+	}
+	if len(t.paused) > 0 {
+		t.d.log.Info("a machine was paused for a snapshot", "snapshot", t.id, "for", time.Since(t.until.Add(-pauseMost)).Round(time.Millisecond))
+	}
+	t.paused = nil
+	return t.copier.say("resumed")
+}
+
+// record makes the record, which makes the copy a snapshot.
+func (t *taking) record(ctx context.Context, labels map[string]string) error {
+	labels[labelAt] = stamp(*t.w.moment.Load())
+	maps.Copy(labels, t.labels)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
+	defer cancel()
+	_, err := t.c.VolumeCreate(ctx, client.VolumeCreateOptions{Name: recordOf(t.id), Labels: t.d.labels(labels)})
+	return err
+}
+
+// undo takes back what was begun. What it cannot is tidied up later: then the container stays, which tells what is to be done.
+func (t *taking) undo(ctx context.Context) {
+	if t.free != nil {
+		defer t.free()
+	}
+	err := t.d.unpause(ctx, t.c, t.paused)
+	if t.copier == nil {
+		return // nothing was made; or it was and nobody was told, which settle sees to
+	}
+	t.copier.hangUp()
+	if err == nil {
+		err = t.d.removeCopier(ctx, t.c, t.copier.id)
+	}
+	if err == nil {
+		err = t.d.removeVolumes(ctx, t.c, t.id)
+	}
+	if err != nil {
+		t.d.log.Warn("a copy that was given up could not be removed; it is tried again", "snapshot", t.id, "error", err)
+	}
+}
+
+// ListSnapshots returns the farm's, oldest first: one call, and some where something was left half-made.
+func (d *Docker) ListSnapshots(ctx context.Context) ([]platform.Snapshot, error) {
+	c, err := d.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	have, err := d.settled(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	all := have.snapshots()
+	for i := range all {
+		all[i] = d.seenHere(all[i])
+	}
+	return all, nil
+}
+
+// DeleteSnapshot removes a snapshot, or gives it up where this process is taking it.
+func (d *Docker) DeleteSnapshot(ctx context.Context, id string) error {
+	doing := "deleting snapshot " + id
+	c, err := d.client(ctx)
+	if err != nil {
+		return err
+	}
+	if w := d.underWay(id); w != nil {
+		w.cancel(errClosed)
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			return explain(ctx.Err(), doing)
+		}
+	}
+	defer d.taking.lock(id)()
+	have, err := d.settled(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, s := range have.snapshots() {
+		if s.ID != id {
+			continue
+		}
+		busy, err := d.copiers(ctx, c)
+		if err != nil {
+			return explain(err, doing)
+		}
+		for _, h := range busy {
+			if h.Labels[labelFrom] == id || h.Labels[labelCopies] == id {
+				return fmt.Errorf("%s: container %s is copying it: try again: %w", doing, nameOf(h), platform.ErrUnavailable)
+			}
+		}
+		// The record first: without it the rest is no snapshot, and is tidied up in any case.
+		return explain(d.removeVolumes(ctx, c, recordOf(id), id), doing)
+	}
+	return nil
+}
