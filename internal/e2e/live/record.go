@@ -25,6 +25,12 @@ func (f *Farm) Open(ctx context.Context) (*Record, error) {
 // Close closes the store.
 func (r *Record) Close() error { return r.store.Close() }
 
+// Report is what an instance's agent said last.
+func (r *Record) Report(ctx context.Context, farm, instance string) (state.Report, error) {
+	report, _, err := store.GetJSON[state.Report](ctx, r.store, state.ReportKey(farm, instance))
+	return report, err
+}
+
 // Instances are a role's instances, by index, in whatever phase; of every role if role is "".
 func (r *Record) Instances(ctx context.Context, farm, role string) ([]state.Instance, error) {
 	items, err := store.ListJSON[state.Instance](ctx, r.store, state.InstancePrefix(farm))
