@@ -33,6 +33,7 @@ type fakePlatform struct {
 	refuse    error // of every launch
 	unlisted  error // of every listing
 	destroyed bool
+	database  bool // the agents of databases say how these stand, and do what is asked of backups
 	open      bool // agents open the store themselves: there are no tokens
 }
 
@@ -207,6 +208,9 @@ func (p *fakePlatform) live(ctx context.Context) {
 			r.Boot = state.Boot{Step: "done", Done: true}
 			r.Checks = []state.Check{{Name: "behavior", OK: !m.sick, Since: p.now(), Message: "connection refused"}}
 		}
+		if p.database && r.Boot.Done {
+			p.sayOfDatabase(ctx, &r, a)
+		}
 		if _, err := store.PutJSON(ctx, p.store, state.ReportKey(p.farm, m.Instance), r); err != nil {
 			panic(err)
 		}
@@ -235,4 +239,26 @@ func (p *fakePlatform) up() map[string]string {
 		up[m.Instance] = m.Generation
 	}
 	return up
+}
+
+// sayOfDatabase is a well server's word, which does at once what it is ordered, and the same of its task.
+func (p *fakePlatform) sayOfDatabase(ctx context.Context, r *state.Report, a state.Assignment) {
+	if t := a.Backup; t != nil {
+		r.Backup = &state.BackupReport{Task: t.ID, Done: true, Result: &state.BackupDone{ID: t.Backup, At: p.now(), Text: "2 tables"}}
+	}
+	if a.Temporary() {
+		return
+	}
+	d, _, err := store.GetJSON[state.Database](ctx, p.store, state.DatabaseKey(p.farm, a.Role.Name))
+	o := d.Orders[a.Role.Name+"-"+fmt.Sprint(a.Index)]
+	if err != nil || o.Token != a.Token {
+		r.Database = &state.DatabaseReport{Flavor: "mariadb", Empty: true}
+		return
+	}
+	replica := o.Office == state.OfficeReplica || o.Office == state.OfficeClone
+	r.Database = &state.DatabaseReport{Flavor: "mariadb", Done: o.Seq, Term: o.Term, Position: "0-1-5", Received: "0-1-5", Bytes: 100e9, Writable: o.Office == state.OfficePrimary,
+		Source: o.Source, Receiving: replica, Applying: replica, LagKnown: replica, Acks: replica}
+	if r.Database.Writable {
+		r.Database.SemiSync = 1
+	}
 }

@@ -29,6 +29,7 @@ type world struct {
 	// successor is the holder that comes after a sidecar that died.
 	successor string
 	cloud     *cloudPlatform // in place of platform, which it is made of; nil: none
+	shots     *shotPlatform  // likewise
 	crash     *crash         // what the sidecar's calls go through; nil: nothing happens to them
 
 	mu   sync.Mutex
@@ -85,10 +86,16 @@ func (w *world) start() error {
 	if w.cloud != nil {
 		p = w.cloud
 	}
+	if w.shots != nil {
+		p = w.shots
+	}
 	if w.crash != nil {
 		s, p = crashStore{w.store, w.crash}, crashPlatform{w.platform, w.crash}
 		if w.cloud != nil {
 			p = crashCloud{crashPlatform{w.platform, w.crash}, w.cloud}
+		}
+		if w.shots != nil {
+			p = crashShots{crashPlatform{w.platform, w.crash}, w.shots}
 		}
 	}
 	opts, err := Options{Store: s, Holder: w.holder, Now: w.now,

@@ -43,7 +43,7 @@ func (p *pass) keepBackups() {
 	}
 	p.watchOverdue(&b)
 	b.Archiver = ""
-	if d := p.role.Database; d != nil && d.Primary != "" && declared.LogEvery >= 0 {
+	if d := p.role.Database; d != nil && d.Primary != "" && !declared.NoLogs {
 		b.Archiver = d.Primary
 	}
 	p.backups = &b
@@ -257,7 +257,7 @@ func (p *pass) watchOverdue(b *state.Backups) {
 			why = fmt.Sprintf("the newest backup, %s, is %s old", b.Full.ID, brief(p.since(b.Full.At)))
 		}
 	}
-	if late := max(logLate*declared.LogEvery.Std(), logLateLeast); why == "" && declared.LogEvery >= 0 && b.Archiver != "" && p.since(later(b.Log, b.Since)) > late {
+	if late := max(logLate*declared.LogEvery.Std(), logLateLeast); why == "" && !declared.NoLogs && b.Archiver != "" && p.since(later(b.Log, b.Since)) > late {
 		why = fmt.Sprintf("binary logs are stored up to %s ago only", brief(p.since(later(b.Log, b.Since))))
 		if m := p.memberNamed(b.Archiver); m != nil && m.Report != nil && m.Report.Backup != nil && m.Report.Backup.LogError != "" {
 			why += ": " + m.Report.Backup.LogError

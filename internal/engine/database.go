@@ -94,6 +94,7 @@ func (p *pass) keepDatabase() {
 		d.watch()
 	}
 	d.followRestore()
+	d.knowCopies()
 	d.countAckers()
 	d.giveOrders()
 	d.chooseReads()

@@ -57,7 +57,7 @@ func (p *pass) snapshotFor() (id, why string) {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // fromSnapshot lets the launch of a new replica take its data from a snapshot, where that is nearer. An index that had a server
-// before has its volume. What comes of a snapshot is the role's own data: if it does not fit, it is cloned anew by stream.
+// before has its volume.
 func (p *pass) fromSnapshot(d *Decision) {
 	if !p.role.Replicated || p.database == nil || slices.Contains(p.database.db.Known, d.Instance) {
 		return
@@ -65,6 +65,14 @@ func (p *pass) fromSnapshot(d *Decision) {
 	var why string
 	if d.Snapshot, why = p.snapshotFor(); d.Snapshot != "" {
 		d.Reason += why
-		p.database.known(d.Instance)
+	}
+}
+
+// knowCopies: what comes of a snapshot is the role's own data, so that it is cloned anew by stream if it does not fit.
+func (d *database) knowCopies() {
+	for i := range d.members {
+		if m := &d.members[i]; m.Snapshot != "" && m.standing != gone {
+			d.known(m.Name())
+		}
 	}
 }

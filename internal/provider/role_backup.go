@@ -120,7 +120,7 @@ func (m *roleModel) backupSpec(ctx context.Context, diags *diag.Diagnostics) *sp
 	b := &spec.Backup{To: d.To.ValueString(), Cron: d.Cron.ValueString(), Zone: d.Zone.ValueString(), Window: d.Window.duration(), LogEvery: d.LogEvery.duration(),
 		KeyVersion: m.BackupKeyVersion.ValueInt64(), Encrypted: m.BackupKeyVersion.ValueInt64() != 0}
 	if !d.BinaryLogs.IsNull() && !d.BinaryLogs.IsUnknown() && !d.BinaryLogs.ValueBool() {
-		b.LogEvery = -1
+		b.NoLogs = true
 	}
 	if k := decode[backupKeepModel](ctx, d.Keep, diags); k != nil {
 		b.Daily, b.Weekly, b.Monthly = int(k.Daily.ValueInt64()), int(k.Weekly.ValueInt64()), int(k.Monthly.ValueInt64())
@@ -158,8 +158,8 @@ func (m *roleModel) fillBackup(ctx context.Context, b *spec.Backup, diags *diag.
 			snapshots = &backupSnapshotsModel{types.StringValue(s.Cron), types.Int64Value(int64(s.Keep))}
 		}
 		d = &backupModel{To: types.StringValue(b.To), Cron: types.StringValue(b.Cron), Zone: types.StringValue(b.Zone), Window: durationText(b.Window),
-			BinaryLogs: types.BoolValue(b.LogEvery >= 0), LogEvery: text{StringValue: types.StringNull(), in: durationNotation}}
-		if b.LogEvery >= 0 {
+			BinaryLogs: types.BoolValue(!b.NoLogs), LogEvery: text{StringValue: types.StringNull(), in: durationNotation}}
+		if !b.NoLogs {
 			d.LogEvery = durationText(b.LogEvery)
 		}
 		attributes := roleBackupSchema().Attributes

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,9 +19,13 @@ func TestBackupAttribute(t *testing.T) {
 	for _, b := range []spec.Backup{
 		{To: "s3://b/p", KeyVersion: 2, Encrypted: true, DrillCron: "0 1 * * *", DrillQuery: "SELECT 1"},
 		{To: "s3://b/p", DrillCron: "0 1 * * *", DrillOn: spec.DrillOnReplica, Snapshots: &spec.Snapshots{Keep: 3}},
-		{To: "file:///backups", LogEvery: -1, Daily: 3},
+		{To: "file:///backups", NoLogs: true, Daily: 3},
 	} {
 		b.SetDefaults()
+		var stored spec.Backup // as the sidecar reads it
+		if text, err := json.Marshal(b); err != nil || json.Unmarshal(text, &stored) != nil || !reflect.DeepEqual(stored, b) {
+			t.Fatalf("%+v was stored as %s and read as %+v: %v", b, text, stored, err)
+		}
 		var diags diag.Diagnostics
 		m := roleModel{Backup: encodeObject[backupModel](t.Context(), roleBackupSchema(), nil, &diags), BackupKeyVersion: types.Int64Null()}
 		m.fillBackup(t.Context(), &b, &diags)

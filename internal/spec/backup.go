@@ -22,8 +22,9 @@ type Backup struct {
 	Weekly  int `json:"weekly"`
 	Monthly int `json:"monthly"`
 	// LogEvery is how often at most the binary log is closed and stored: what a disaster that takes every server costs.
-	// Negative: binary logs are not stored, and only the moments of full backups can be restored.
 	LogEvery Duration `json:"log_every"`
+	// NoLogs: binary logs are not stored, and only the moments of full backups can be restored.
+	NoLogs bool `json:"no_logs,omitempty"`
 	// DrillCron is when the newest backup is restored for practice, in Zone; "" for never.
 	DrillCron string `json:"drill_cron,omitempty"`
 	// DrillQuery is asked of the restored database; its first row goes into the report, and an error or no row fails the drill.
@@ -143,7 +144,7 @@ func (b Backup) Validate() []Problem {
 	if b.Window < Duration(time.Minute) {
 		add("window", fmt.Sprintf("a window of %s is shorter than the sidecar may need to begin", b.Window), `Set at least "1m".`)
 	}
-	if b.LogEvery >= 0 && b.LogEvery < Duration(5*time.Second) {
+	if !b.NoLogs && b.LogEvery < Duration(5*time.Second) {
 		add("log_every", fmt.Sprintf("a binary log every %s would be mostly overhead", b.LogEvery), `Set at least "5s", or binary_logs = false.`)
 	}
 	for attribute, n := range map[string]int{"daily": b.Daily, "weekly": b.Weekly, "monthly": b.Monthly} {
