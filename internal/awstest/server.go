@@ -27,7 +27,7 @@ type Options struct {
 
 	StartDelay time.Duration // an instance is pending for so long
 	StopDelay  time.Duration // shutting-down or stopping for so long
-	ListLag    time.Duration // a new instance is unknown to Describe calls for so long
+	ListLag    time.Duration // a new instance or snapshot is unknown to Describe calls for so long
 	ProfileLag time.Duration // a new instance profile is unknown to EC2 for so long
 	PageSize   int           // at most so many entries on any page; 0: each API's own maximum
 

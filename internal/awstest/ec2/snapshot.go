@@ -11,6 +11,7 @@ import (
 type snapshotOut struct {
 	SnapshotId, VolumeId, Status, Description, OwnerId, Progress, StorageTier string
 	VolumeSize                                                                int
+	FullSnapshotSizeInBytes                                                   int
 	StartTime                                                                 time.Time
 	Encrypted                                                                 bool
 	Tag                                                                       []Tag
@@ -71,9 +72,36 @@ func (s *Service) describeSnapshot(n *snapshot) snapshotOut {
 	o := n.snapshotOut
 	o.Status, o.Tag, o.Progress = n.status(s.world.Now()), s.tagsOf(n.SnapshotId), "100%"
 	if o.Status == "pending" {
-		o.Progress = "0%"
+		o.Progress, o.FullSnapshotSizeInBytes = "0%", 0
 	}
 	return o
+}
+
+// snapshotEvery is how often EBS takes a snapshot of a volume at most, and pendingSnapshots how many of one may be pending: of st1 and sc1
+// volumes there may be but one. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-create-snapshot.html
+const (
+	snapshotEvery    = 15 * time.Second
+	pendingSnapshots = 5
+)
+
+// mayBeTaken holds a volume's next snapshot against the state of the volume and EBS' limits.
+func (s *Service) mayBeTaken(v *volume) error {
+	now, pending := s.world.Now(), 0
+	if s.status(v) == "creating" {
+		return wire.Errorf("IncorrectState", "The volume '%s' is 'creating'", v.VolumeId)
+	}
+	for _, n := range s.snapshots {
+		if n.VolumeId == v.VolumeId && n.status(now) == "pending" {
+			pending++
+		}
+	}
+	switch {
+	case now.Before(v.snapshotAt.Add(snapshotEvery)):
+		return wire.Errorf("SnapshotCreationPerVolumeRateExceeded", "The maximum per volume CreateSnapshot request rate has been exceeded. Use an increasing or variable sleep interval between requests.")
+	case pending >= pendingSnapshots, pending > 0 && (v.VolumeType == "st1" || v.VolumeType == "sc1"):
+		return wire.Errorf("ConcurrentSnapshotLimitExceeded", "Maximum allowed in-progress snapshots for a single volume exceeded.")
+	}
+	return nil
 }
 
 func (s *Service) createSnapshot(c *wire.Context, in *createSnapshot) (*snapshotOut, error) {
@@ -84,11 +112,15 @@ func (s *Service) createSnapshot(c *wire.Context, in *createSnapshot) (*snapshot
 	if err := checkTags(in.TagSpecification, "snapshot"); err != nil {
 		return nil, err
 	}
+	if err := s.mayBeTaken(v); err != nil {
+		return nil, err
+	}
 	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	n := &snapshot{ready: s.world.Now().Add(s.options.StartDelay), serial: s.world.Serial()}
-	n.snapshotOut = snapshotOut{SnapshotId: s.world.ID("snap"), VolumeId: v.VolumeId, Description: in.Description, OwnerId: s.world.Account, StorageTier: "standard", VolumeSize: v.Size, StartTime: s.world.Now(), Encrypted: v.Encrypted}
+	v.snapshotAt = s.world.Now()
+	n.snapshotOut = snapshotOut{FullSnapshotSizeInBytes: v.Size << 29, SnapshotId: s.world.ID("snap"), VolumeId: v.VolumeId, Description: in.Description, OwnerId: s.world.Account, StorageTier: "standard", VolumeSize: v.Size, StartTime: s.world.Now(), Encrypted: v.Encrypted}
 	s.snapshots[n.SnapshotId] = n
 	s.tagNew(n.SnapshotId, "snapshot", in.TagSpecification)
 	o := s.describeSnapshot(n)
@@ -107,6 +139,9 @@ func (s *Service) describeSnapshots(_ *wire.Context, in *describeSnapshots) (*sn
 	}
 	var all []*snapshot
 	for _, n := range s.snapshots {
+		if s.world.Now().Before(n.StartTime.Add(s.options.ListLag)) {
+			continue // not shown yet
+		}
 		o := s.describeSnapshot(n)
 		ok, err := wire.Pass(in.Filter, s.tags[n.SnapshotId], func(name string) ([]string, bool) {
 			return pick(name, map[string]string{"snapshot-id": o.SnapshotId, "volume-id": o.VolumeId, "status": o.Status, "owner-id": o.OwnerId, "description": o.Description,

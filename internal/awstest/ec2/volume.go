@@ -30,6 +30,7 @@ type volume struct {
 	availableAt  time.Time
 	serial       string
 	lastModified time.Time
+	snapshotAt   time.Time // of its last snapshot
 }
 
 type modification struct {

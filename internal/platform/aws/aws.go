@@ -37,6 +37,8 @@ type AWS struct {
 
 	launches keyedMutex           // by role: two launches of a role follow each other
 	disks    keyedMutex           // by instance: two calls about a volume follow each other
+	shots    keyedMutex           // by name: two calls about a snapshot follow each other
+	showing  sync.Mutex           // one asks for snapshots at a time
 	keeping  sync.Mutex           // one Keep at a time
 	growing  sync.Mutex           // one Grow at a time, and guards the next two
 	grownAt  time.Time            // volumes were last compared with what is declared
@@ -63,6 +65,7 @@ type AWS struct {
 	turn     int                    // of Keep: who comes first when not all get their call
 	dealt    map[string]dealing     // what was registered, by target group; nil until first used
 	elastic  elasticCache
+	shown    shown
 	watchers map[chan struct{}]bool
 }
 

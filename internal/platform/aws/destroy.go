@@ -70,7 +70,7 @@ func (p *AWS) forgetNotes(ctx context.Context) error {
 	for _, v := range volumes {
 		kept[p.diskKey(tag(v.Tags, tagInstance))] = true
 	}
-	for _, prefix := range []string{state.MachinePrefix(p.farm.Name), p.batchPrefix(""), p.diskPrefix(), p.dealPrefix()} {
+	for _, prefix := range []string{state.MachinePrefix(p.farm.Name), p.batchPrefix(""), p.diskPrefix(), p.shotPrefix(), p.dealPrefix()} {
 		entries, err := p.store.List(ctx, prefix)
 		if err != nil {
 			return storeSays(err, "forgetting the machines of farm "+p.farm.Name)

@@ -61,7 +61,9 @@ var complaints = sync.OnceValue(func() []complaint {
 		{[]string{"MaxSpotInstanceCountExceeded", "SpotInstanceCountLimitExceeded"}, platform.ErrCapacity, "the account's quota of Spot vCPUs is used up: lower aws.spot, or ask for more at Service Quotas, Amazon EC2, \"All ... Spot Instance Requests\""},
 		{[]string{"VolumeLimitExceeded", "MaxIOPSLimitExceeded", "MaxStorageLimitExceeded"}, platform.ErrCapacity, "the account's quota of EBS storage is used up: ask for more at Service Quotas, Amazon EBS"},
 		{[]string{"AddressLimitExceeded"}, platform.ErrCapacity, "the account's quota of Elastic IP addresses is used up (5 by default): release some, or ask for more at Service Quotas, Amazon EC2, \"EC2-VPC Elastic IPs\""},
-		{[]string{"SnapshotLimitExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded", "NetworkInterfaceLimitExceeded", "ResourceLimitExceeded", "*LimitExceeded"}, platform.ErrCapacity, "a quota of the account is used up: Service Quotas names it and takes requests for more"},
+		{[]string{"SnapshotLimitExceeded"}, platform.ErrCapacity, "the account's quota of EBS snapshots is used up: keep fewer, delete old ones, or ask for more at Service Quotas, Amazon EBS, \"Snapshots per Region\""},
+		{[]string{"ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"}, platform.ErrCapacity, "EBS takes no more snapshots of this volume at a time (five of most types, one of st1 and sc1; deleted ones count until they would have been done): it has room again once they are"},
+		{[]string{"NetworkInterfaceLimitExceeded", "ResourceLimitExceeded", "*LimitExceeded"}, platform.ErrCapacity, "a quota of the account is used up: Service Quotas names it and takes requests for more"},
 		{[]string{"InsufficientFreeAddressesInSubnet"}, platform.ErrCapacity, "a subnet has no free address: add one to aws.subnet_ids"},
 		{[]string{"TooManyTargets", "TooManyRegistrationsForTargetId"}, platform.ErrCapacity, "a quota of the load balancer is used up: ask for more at Service Quotas, Elastic Load Balancing"},
 		{[]string{"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity", "UnfulfillableCapacity", "InsufficientVolumeCapacity", "SpotMaxPriceTooLow"}, platform.ErrCapacity, "EC2 has none to give just now: name further instance types or subnets in other zones"},
@@ -80,6 +82,8 @@ var complaints = sync.OnceValue(func() []complaint {
 		{[]string{"OptInRequired", "PendingVerification", "Blocked"}, platform.ErrInvalid, "the account must accept the image's terms in AWS Marketplace, or be verified by AWS, first"},
 		{[]string{"InvalidKMSKey.*", "KMSKey*", "InvalidKmsKey*"}, platform.ErrInvalid, "check volume.kms_key: the key must be enabled, and its policy must let this account's EBS use it"},
 
+		{[]string{"SnapshotCreationPerVolumeRateExceeded"}, platform.ErrUnavailable, "EBS takes a snapshot of a volume every 15 seconds at most; it is asked again later"},
+		{[]string{"InvalidSnapshot.InUse"}, platform.ErrInvalid, "an AMI rests on the snapshot: deregister it first (`aws ec2 describe-images --owners self --filters Name=block-device-mapping.snapshot-id,Values=snap-...`)"},
 		{[]string{"RequestLimitExceeded", "Throttling*", "ThrottledException", "RequestThrottled*", "TooManyRequests*", "EC2ThrottledException"}, platform.ErrUnavailable, "AWS asks to slow down; it is asked again later"},
 		{[]string{"InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable", "ServerInternal", "RequestTimeout*", "RequestResourceCountExceeded"}, platform.ErrUnavailable, "AWS has a fault of its own; it is asked again later"},
 		{[]string{"AuthFailure", "ExpiredToken*", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestExpired", "MissingAuthenticationToken", "IncompleteSignature"}, platform.ErrUnavailable, "AWS does not accept the credentials: check them, their account and region, and this machine's clock (`aws sts get-caller-identity`)"},
@@ -196,6 +200,12 @@ func status(err error) int {
 		return response.HTTPStatusCode()
 	}
 	return 0
+}
+
+// isThrottled tells that the service did not look at the request, for there were too many.
+func isThrottled(err error) bool {
+	c := code(err)
+	return c == "RequestLimitExceeded" || strings.HasPrefix(c, "Throttl") || strings.HasPrefix(c, "RequestThrottled") || c == "EC2ThrottledException"
 }
 
 // isUnknown tells that the resource does not exist (any more), whatever its kind.

@@ -17,6 +17,7 @@ const (
 	tagBatch      = "farmhand:batch"    // of machines: the call that made them
 	tagInstance   = "farmhand:instance" // of volumes, snapshots and addresses: whose they are; of machines: for people
 	tagMove       = "farmhand:move"     // of snapshots: the move of a volume that they are made for, and are deleted after
+	tagSnapshot   = "farmhand:snapshot" // of snapshots that TakeSnapshot made: their names
 	tagName       = "Name"
 )
 

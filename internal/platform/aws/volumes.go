@@ -27,6 +27,8 @@ type disk struct {
 	Zone  string    `json:"zone"`
 	At    time.Time `json:"at"` // of Token
 
+	Snapshot string `json:"snapshot,omitempty"` // that it is made of
+
 	Lacking time.Time `json:"lacking,omitzero"` // since when its zone has had no room for its machine
 	Move    *move     `json:"move,omitempty"`
 	Left    []left    `json:"left,omitempty"` // what moves have left over, until Keep has deleted it
@@ -49,12 +51,20 @@ func (p *AWS) noteDisk(ctx context.Context, instance string, d disk) error {
 // EnsureVolume makes the index's data volume or finds it: encrypted, tagged, as the role declares it, in the zone where the
 // role has fewest. It stays in that zone, and so do the index's machines; see moving for when they cannot.
 func (p *AWS) EnsureVolume(ctx context.Context, role, instance string) (string, error) {
+	return p.ensureVolume(ctx, role, instance, "")
+}
+
+// ensureVolume is EnsureVolume, of a snapshot where one is given.
+func (p *AWS) ensureVolume(ctx context.Context, role, instance, snapshot string) (string, error) {
 	defer p.disks.lock(instance)()
 	d, err := p.diskOf(ctx, instance)
 	if err != nil {
 		return "", err
 	}
 	doing := "making the data volume of " + instance
+	if snapshot != "" {
+		doing += " of snapshot " + snapshot
+	}
 	volumes, err := p.volumes(ctx)
 	if err != nil {
 		return "", err
@@ -73,19 +83,31 @@ func (p *AWS) EnsureVolume(ctx context.Context, role, instance string) (string, 
 	if d.ID != "" && p.now().Sub(d.At) < unlisted {
 		return d.ID, nil // EC2 does not list it yet
 	}
+	if d.Token != "" && d.ID == "" && d.Snapshot != snapshot {
+		if since := p.now().Sub(d.At); since < unlisted {
+			return "", fmt.Errorf("%s: another one was asked for %s ago, and the answer was lost: EC2 may show it yet: %w", doing, since.Round(time.Second), platform.ErrUnavailable)
+		}
+		d.Token = "" // it came to nothing
+	}
+	var of types.Snapshot
+	if snapshot != "" {
+		if of, err = p.usable(ctx, snapshot); err != nil {
+			return "", fmt.Errorf("%s: %w", doing, err)
+		}
+	}
 	declared := p.declared(ctx, role)
 	if d.Token == "" || d.ID != "" { // none yet, or somebody has deleted it
 		zone, err := p.zoneForDisk(ctx, declared, volumes)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", doing, err)
 		}
-		d = disk{Role: role, Token: newToken(), Zone: zone, At: p.now().UTC()}
+		d = disk{Role: role, Token: newToken(), Zone: zone, At: p.now().UTC(), Snapshot: snapshot}
 		if err := p.noteDisk(ctx, instance, d); err != nil {
 			return "", err
 		}
 	}
-	if d.ID, err = p.createVolume(ctx, declared, instance, d.Token, d.Zone, types.Snapshot{}); err != nil {
-		if c := code(err); c == "IdempotentParameterMismatch" || c == "InsufficientVolumeCapacity" {
+	if d.ID, err = p.createVolume(ctx, declared, instance, d.Token, d.Zone, of); err != nil {
+		if c := code(err); c == "IdempotentParameterMismatch" || c == "InsufficientVolumeCapacity" || c == "InvalidSnapshot.NotFound" {
 			err = errors.Join(err, p.dropDisk(ctx, instance)) // the next try decides anew
 		}
 		return "", explain(err, doing)
