@@ -117,11 +117,11 @@ func Sidecar(s Scope) Document {
 		{
 			Sid: "MakeTagged", Action: []string{"ec2:CreateLaunchTemplate", "ec2:CreateVolume", "ec2:CreateSnapshot", "ec2:AllocateAddress"},
 			Resource: s.ec2("launch-template", "volume", "snapshot", "elastic-ip"), Condition: s.requested(),
-			Why: "Launch templates (one for each generation of a role), data volumes, their snapshots when they move to another zone, and addresses carry the farm's tag from the first.",
+			Why: "Launch templates (one for each generation of a role), data volumes, their snapshots, and addresses carry the farm's tag from the first.",
 		},
 		{
 			Sid: "FromOwnVolumes", Action: []string{"ec2:CreateSnapshot", "ec2:CreateVolume"}, Resource: s.ec2("volume", "snapshot"), Condition: s.tagged(),
-			Why: "A volume moves to another zone by a snapshot of itself.",
+			Why: "A volume moves to another zone by a snapshot of itself, and volumes are made of snapshots that were taken of the farm's.",
 		},
 		{
 			Sid: "TagWhatIsMade", Action: []string{"ec2:CreateTags"},

@@ -67,7 +67,7 @@ func reason(action string) string {
 	case "ec2:CreateSecurityGroup":
 		return "the sidecar's own group, without any inbound rule"
 	case "ec2:CreateSnapshot":
-		return "a volume on its way to another zone"
+		return "a volume's data at a moment: as its backup, or on its way to another zone"
 	case "ec2:CreateTags":
 		return "tags of what is being made"
 	case "ec2:CreateVolume":
@@ -77,7 +77,7 @@ func reason(action string) string {
 	case "ec2:DeleteSecurityGroup":
 		return "removes the sidecar's group"
 	case "ec2:DeleteSnapshot":
-		return "once the volume has arrived"
+		return "that is kept no longer, or whose volume has arrived"
 	case "ec2:DeleteVolume":
 		return "data that goes with its role"
 	case "ec2:DescribeAddresses":
@@ -99,7 +99,7 @@ func reason(action string) string {
 	case "ec2:DescribeSecurityGroups":
 		return "whether the groups are there and of the same VPC"
 	case "ec2:DescribeSnapshots":
-		return "how far a snapshot has come"
+		return "which snapshots there are, and how far they have come"
 	case "ec2:DescribeSubnets":
 		return "zone and VPC of the subnets"
 	case "ec2:DescribeVolumes":
