@@ -32,7 +32,7 @@ type Docker struct {
 	taking   keyedMutex // by volume or mark: two calls that make the same follow each other
 	pausing  keyedMutex // by volume: two that pause its machine follow each other
 
-	abandonedAfter time.Duration // abandonedAfter, but in tests
+	abandonedAfter, pauseMost time.Duration // the constants of these names, but in tests
 
 	mu     sync.Mutex
 	engine *client.Client      // nil until an engine answered
@@ -58,7 +58,7 @@ func New(o Options) (*Docker, error) {
 		agents:      map[string]bool{},
 		copies:      map[string]*copying{},
 
-		abandonedAfter: abandonedAfter,
+		abandonedAfter: abandonedAfter, pauseMost: pauseMost,
 	}, nil
 }
 

@@ -124,7 +124,7 @@ func (t *taking) begin(ctx context.Context) error {
 	if err := t.d.pause(ctx, t.c, toPause); err != nil {
 		return err
 	}
-	t.paused, t.until = toPause, began.Add(pauseMost)
+	t.paused, t.until = toPause, began.Add(t.d.pauseMost)
 	for i := range users {
 		users[i].paused = true
 	}
@@ -195,7 +195,7 @@ func (t *taking) resume(ctx context.Context) error {
 		return err
 	}
 	if len(t.paused) > 0 {
-		t.d.log.Info("a machine was paused for a snapshot", "snapshot", t.id, "for", time.Since(t.until.Add(-pauseMost)).Round(time.Millisecond))
+		t.d.log.Info("a machine was paused for a snapshot", "snapshot", t.id, "for", time.Since(t.until.Add(-t.d.pauseMost)).Round(time.Millisecond))
 	}
 	t.paused = nil
 	return t.copier.say("resumed")
