@@ -121,7 +121,7 @@ func TestDamage(t *testing.T) {
 
 func TestParseKey(t *testing.T) {
 	k := newKey(t)
-	again, err := backup.ParseKey(k.Secret())
+	again, err := backup.ParseKey(k.Secret() + "\n") // as file() gives it
 	if err != nil || again.Public() != k.Public() {
 		t.Errorf("%v, %v", again, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -31,8 +32,9 @@ func NewKey() (Key, error) {
 	return Key{i}, nil
 }
 
-// ParseKey reads a key as Secret writes it; "" is the zero Key.
+// ParseKey reads a key as Secret writes it, with or without the end of a line that a file has; "" is the zero Key.
 func ParseKey(s string) (Key, error) {
+	s = strings.TrimSpace(s)
 	if s == "" {
 		return Key{}, nil
 	}

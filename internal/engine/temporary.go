@@ -29,9 +29,10 @@ func (p *pass) keepTemporary() {
 			p.hold("stray:"+s.Name, warning, fmt.Sprintf("%s is not launched before machine %s, which has its name and which no record knows, is absent", s.Name, s.ID), nil)
 			return
 		}
-		d := Decision{Action: Launch, Instance: name, Generation: p.role.Generation, Kind: "launch", Reason: fmt.Sprintf("for a while, for the %s %s", t.Kind, t.ID)}
+		d := Decision{Action: Launch, Instance: name, Generation: p.role.Generation, Kind: "launch", Reason: fmt.Sprintf("for the %s alone; it ends with it", t.Kind)}
 		if t.Snapshot != nil {
 			d.Snapshot = t.Snapshot.ID
+			d.Reason = fmt.Sprintf("for the %s of snapshot %s alone; it ends with it", t.Kind, t.Snapshot.Name)
 		}
 		p.decide(d)
 	case t == nil || m.Task != t.ID:
