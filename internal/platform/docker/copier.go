@@ -58,12 +58,7 @@ type copyOrder struct {
 
 // startCopier makes the container and starts it. The error is the engine's own; a container that was made stays, for the caller to
 // remove.
-func (d *Docker) startCopier(ctx context.Context, c *client.Client, o copyOrder) (*copier, error) {
-	image := d.farm.Docker.Image
-	base, err := findImage(ctx, c, image)
-	if err != nil {
-		return nil, err
-	}
+func (d *Docker) startCopier(ctx context.Context, c *client.Client, base baseImage, o copyOrder) (*copier, error) {
 	mounted := func(volume, at string, readOnly bool, labels map[string]string) mount.Mount {
 		return mount.Mount{Type: mount.TypeVolume, Source: volume, Target: at, ReadOnly: readOnly, VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: labels}}
 	}
@@ -90,12 +85,12 @@ func (d *Docker) startCopier(ctx context.Context, c *client.Client, o copyOrder)
 	}
 	h.line = attached.HijackedResponse
 	go h.listen()
-	if _, err := c.ContainerStart(ctx, h.id, client.ContainerStartOptions{}); err != nil {
-		return h, err
+	_, err = c.ContainerStart(ctx, h.id, client.ContainerStartOptions{})
+	if err == nil {
+		_, err = h.await(ctx, "ready")
 	}
-	_, err = h.await(ctx, "ready")
 	if err != nil && strings.Contains(err.Error(), "executable file not found") {
-		err = fmt.Errorf("image %s has no sh, cp, sync and du, which copy volumes; %s: %w", image, imageAdvice, err)
+		err = fmt.Errorf("image %s has no sh, cp, sync and du, which copy volumes; %s: %w", d.farm.Docker.Image, imageAdvice, err)
 	}
 	return h, err
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -19,25 +20,48 @@ const copyingText = "being copied"
 // errClosed is why a copy ends that the process has no more time for.
 var errClosed = errors.New("the process that copied ends")
 
+// errGivenUp is the error of one that ended between two steps: the engine has done all that it was asked for.
+var errGivenUp = errors.New("given up")
+
 // copying is one copy under way in this process.
 type copying struct {
 	cancel context.CancelCauseFunc
+	own    context.Context // ends when the copy is to be given up
 	done   chan struct{}
 	moment atomic.Pointer[time.Time] // of a snapshot, once it is there
 	err    error                     // once done is closed
 }
 
-// begin notes a copy by the name of its container; nil where there is one already. Its ctx outlives the caller's.
-func (d *Docker) begin(ctx context.Context, name string) (*copying, context.Context) {
+// begin notes a copy by the name of its container; nil where there is one already.
+func (d *Docker) begin(ctx context.Context, name string) *copying {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.copies[name] != nil {
-		return nil, ctx
+		return nil
 	}
-	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	w := &copying{cancel: cancel, done: make(chan struct{})}
+	w := &copying{done: make(chan struct{})}
+	w.own, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx)) // the caller waits for its beginning only
 	d.copies[name] = w
-	return w, own
+	return w
+}
+
+// inSteps makes the first steps of a copy, and ends between two of them when the caller's ctx ends or the copy is to be given up. No step is
+// cut off in the middle: what the engine has been asked for it does, whether or not somebody waits, and so must be waited for.
+func (w *copying) inSteps(ctx context.Context, steps ...func(ctx context.Context) error) error {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), launchWithin)
+	defer cancel()
+	for _, step := range steps {
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", errGivenUp, ctx.Err())
+		}
+		if w.own.Err() != nil {
+			return fmt.Errorf("%w: %w", errGivenUp, context.Cause(w.own))
+		}
+		if err := step(bounded); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // end forgets a copy: what it may have left is anybody's to tidy up from here.

@@ -76,6 +76,12 @@ func isBrokenConnection(lower string) bool {
 	return false
 }
 
+// isUnanswered tells that the engine may yet do what it was asked for.
+func isUnanswered(err error) bool {
+	return err != nil && !errors.Is(err, errGivenUp) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errdefs.IsDeadlineExceeded(err) ||
+		client.IsErrConnectionFailed(err) || isBrokenConnection(strings.ToLower(err.Error())))
+}
+
 // isNameTaken knows the refusal of a second container of one name: a conflict, which Podman 4 reports as a plain failure.
 func isNameTaken(err error) bool {
 	return errdefs.IsConflict(err) || errdefs.IsInternal(err) && strings.Contains(err.Error(), "name") && strings.Contains(err.Error(), "already in use")

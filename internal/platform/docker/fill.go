@@ -68,17 +68,21 @@ func (d *Docker) filling(ctx context.Context, c *client.Client, role, instance, 
 	if err := usable(have, snapshot); err != nil {
 		return nil, "", err
 	}
-	w, own := d.begin(ctx, mark)
+	base, err := findImage(ctx, c, d.farm.Docker.Image)
+	if err != nil {
+		return nil, "", err
+	}
+	w := d.begin(ctx, mark)
 	if w == nil { // begun by a call that has just ended
 		return nil, "", fmt.Errorf("it is just being ended: ask again: %w", platform.ErrUnavailable)
 	}
-	f := &filler{d: d, c: c, w: w, mark: mark, from: snapshot, instance: instance}
-	if err := f.begin(ctx, role); err != nil {
-		f.undo(ctx)
+	f := &filler{d: d, c: c, w: w, base: base, mark: mark, from: snapshot, role: role, instance: instance}
+	if err := w.inSteps(ctx, f.reserve, f.create, f.start); err != nil {
+		f.undo(ctx, err)
 		d.end(mark, w, err)
 		return nil, "", err
 	}
-	go f.finish(own)
+	go f.finish()
 	return w, "", nil
 }
 
@@ -100,28 +104,35 @@ func usable(have holdings, id string) error {
 
 // filler is a volume being made of a snapshot.
 type filler struct {
-	d *Docker
-	c *client.Client
-	w *copying
+	d    *Docker
+	c    *client.Client
+	w    *copying
+	base baseImage
 
-	mark, from, instance string
-	to                   string // once it is made
-	copier               *copier
+	mark, from, role, instance string
+	to                         string // once it is made
+	copier                     *copier
 }
 
-// begin makes the mark, then the volume, and lets the copy begin.
-func (f *filler) begin(ctx context.Context, role string) error {
-	ctx, cancel := context.WithTimeout(ctx, launchWithin)
-	defer cancel()
-	labels := map[string]string{labelFilling: f.instance, labelRole: role, labelAt: stamp(time.Now())}
-	if _, err := f.c.VolumeCreate(ctx, client.VolumeCreateOptions{Name: f.mark, Labels: f.d.labels(labels)}); err != nil {
-		return err
-	}
-	var err error
-	if f.to, err = f.d.createVolume(ctx, f.c, role, f.instance, f.from); err != nil {
-		return err
-	}
-	f.copier, err = f.d.startCopier(ctx, f.c, copyOrder{name: f.mark, from: f.from, to: f.to, labels: map[string]string{labelFilling: f.instance}})
+// reserve makes the mark.
+func (f *filler) reserve(ctx context.Context) error {
+	labels := map[string]string{labelFilling: f.instance, labelRole: f.role, labelAt: stamp(time.Now())}
+	_, err := f.c.VolumeCreate(ctx, client.VolumeCreateOptions{Name: f.mark, Labels: f.d.labels(labels)})
+	return err
+}
+
+// create makes the volume.
+func (f *filler) create(ctx context.Context) (err error) {
+	f.to, err = f.d.createVolume(ctx, f.c, f.role, f.instance, f.from)
+	return err
+}
+
+// start starts the container, and lets the copy begin.
+func (f *filler) start(ctx context.Context) (err error) {
+	f.copier, err = f.d.startCopier(ctx, f.c, f.base, copyOrder{
+		name: f.mark, from: f.from, to: f.to, labels: map[string]string{labelFilling: f.instance},
+		toLabels: f.d.volumeLabels(f.role, f.instance, f.from),
+	})
 	if err != nil {
 		return err
 	}
@@ -135,7 +146,8 @@ func (f *filler) begin(ctx context.Context, role string) error {
 }
 
 // finish waits for the copy and takes the mark off.
-func (f *filler) finish(ctx context.Context) {
+func (f *filler) finish() {
+	ctx := f.w.own
 	err := func() error {
 		ctx, cancel := context.WithTimeoutCause(ctx, copyWithin, fmt.Errorf("the copy was not made within %s", copyWithin))
 		defer cancel()
@@ -156,7 +168,7 @@ func (f *filler) finish(ctx context.Context) {
 		if errors.Is(err, errClosed) {
 			err = fmt.Errorf("%w: %w", err, platform.ErrUnavailable)
 		}
-		f.undo(ctx)
+		f.undo(ctx, err)
 	} else {
 		f.copier.hangUp()
 		if err := f.d.removeCopier(ctx, f.c, f.copier.id); err != nil {
@@ -166,8 +178,9 @@ func (f *filler) finish(ctx context.Context) {
 	f.d.end(f.mark, f.w, err)
 }
 
-// undo takes back what was begun, the mark last.
-func (f *filler) undo(ctx context.Context) {
+// undo takes back what was begun, the mark last. Where the engine may yet make the volume, the mark stays, which hides it: it is removed with
+// the volume when it is older.
+func (f *filler) undo(ctx context.Context, why error) {
 	var err error
 	if f.copier != nil {
 		f.copier.hangUp()
@@ -177,8 +190,11 @@ func (f *filler) undo(ctx context.Context) {
 	if f.to != "" {
 		names = append(names, f.to)
 	}
+	if f.copier != nil || !isUnanswered(why) {
+		names = append(names, f.mark)
+	}
 	if err == nil {
-		err = f.d.removeVolumes(ctx, f.c, append(names, f.mark)...)
+		err = f.d.removeVolumes(ctx, f.c, names...)
 	}
 	if err != nil {
 		f.d.log.Warn("a volume that is not whole could not be removed; it is tried again", "instance", f.instance, "error", err)

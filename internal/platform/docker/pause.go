@@ -92,18 +92,14 @@ func idsOf(users []user) string {
 	return strings.Join(ids, ",")
 }
 
-// pause pauses them. Where one cannot be, those that were are unpaused.
-func (d *Docker) pause(ctx context.Context, c *client.Client, users []user) error {
+// pause pauses them, and returns those that are paused now, with an error where one cannot be.
+func (d *Docker) pause(ctx context.Context, c *client.Client, users []user) (paused []user, err error) {
 	for i, u := range users {
 		if _, err := c.ContainerPause(ctx, u.id, client.ContainerPauseOptions{}); err != nil {
-			d.unpause(ctx, c, users[:i])
-			if ctx.Err() != nil { // it may have been paused all the same
-				d.unpause(ctx, c, users[i:i+1])
-			}
-			return fmt.Errorf("pausing %s: %w: it is tried again: %w", u.name, err, platform.ErrUnavailable)
+			return users[:i], fmt.Errorf("pausing %s: %w: it is tried again: %w", u.name, err, platform.ErrUnavailable)
 		}
 	}
-	return nil
+	return users, nil
 }
 
 // unpause lets them go on, and tries for a while where the engine does not answer. It does so although ctx has ended.

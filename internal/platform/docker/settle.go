@@ -10,17 +10,16 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// settled are the farm's volumes after what other processes left half-made is gone. What another one is at is left alone.
+// settled are the farm's volumes after what other processes left half-made is gone. What another one is at is left alone, and what cannot
+// be removed just now: it is tried again each time.
 func (d *Docker) settled(ctx context.Context, c *client.Client) (holdings, error) {
 	have, err := d.holdings(ctx, c)
 	if err != nil || have.whole() {
 		return have, err
 	}
-	changed, err := d.settle(ctx, c, d.abandonedAfter)
-	if err != nil {
-		return have, explain(err, "tidying up what was left half-made")
-	}
-	if !changed {
+	if changed, err := d.settle(ctx, c, d.abandonedAfter); err != nil {
+		d.log.Warn("what was left half-made could not be removed; it is tried again", "error", err)
+	} else if !changed {
 		return have, nil
 	}
 	return d.holdings(ctx, c)

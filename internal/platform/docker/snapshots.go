@@ -46,12 +46,16 @@ func (d *Docker) TakeSnapshot(ctx context.Context, role, instance, name string) 
 	if from == "" {
 		return platform.Snapshot{}, fmt.Errorf("%s: it has no volume: %w", doing, platform.ErrInvalid)
 	}
-	w, own := d.begin(ctx, id)
+	base, err := findImage(ctx, c, d.farm.Docker.Image)
+	if err != nil {
+		return platform.Snapshot{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	w := d.begin(ctx, id)
 	if w == nil { // it has just ended, and is not listed yet
 		return platform.Snapshot{}, fmt.Errorf("%s: one of that name is just being ended: %w", doing, platform.ErrUnavailable)
 	}
-	t := &taking{d: d, c: c, w: w, id: id, from: from, labels: map[string]string{labelSnapshot: name, labelRole: role, labelInstance: instance}}
-	if err := t.begin(ctx); err != nil {
+	t := &taking{d: d, c: c, w: w, base: base, id: id, from: from, labels: map[string]string{labelSnapshot: name, labelRole: role, labelInstance: instance}}
+	if err := w.inSteps(ctx, t.start, t.announce, t.pause); err != nil {
 		if isNameTaken(err) {
 			err = fmt.Errorf("%w: another process is just taking it: %w", err, platform.ErrUnavailable)
 		}
@@ -59,7 +63,7 @@ func (d *Docker) TakeSnapshot(ctx context.Context, role, instance, name string) 
 		d.end(id, w, err)
 		return platform.Snapshot{}, explain(err, doing)
 	}
-	go t.finish(own)
+	go t.finish()
 	return platform.Snapshot{ID: id, Name: name, Role: role, Instance: instance, At: *w.moment.Load(), State: platform.SnapshotPending, Text: copyingText}, nil
 }
 
@@ -82,64 +86,76 @@ type taking struct {
 	d        *Docker
 	c        *client.Client
 	w        *copying
+	base     baseImage
 	id, from string            // volumes: its own, and the one that it shows
 	labels   map[string]string // of its volume
 
-	users  []user // of the volume at the moment
-	paused []user // of those, who is paused by us
-	until  time.Time
-	copier *copier
-	free   func() // lets others copy the volume
+	users   []user    // of the volume at the moment
+	toPause []user    // of those
+	paused  []user    // of those, who is so now
+	since   time.Time // when the pause began
+	unsure  bool      // whether the engine has paused somebody
+	copier  *copier
+	free    func() // lets others copy the volume
 }
 
-// begin starts the container, pauses and lets the copy begin.
-func (t *taking) begin(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, launchWithin)
-	defer cancel()
+// start starts the container that is to copy.
+func (t *taking) start(ctx context.Context) error {
 	// Two that pause one machine would unpause it under one another's hands.
 	t.free = t.d.pausing.lock(t.from)
-	users, err := t.d.users(ctx, t.c, t.from)
-	if err != nil {
+	var err error
+	if t.users, err = t.d.users(ctx, t.c, t.from); err != nil {
 		return err
 	}
-	toPause, err := toPause(users, t.from)
-	if err != nil {
+	if t.toPause, err = toPause(t.users, t.from); err != nil {
 		return err
 	}
 	labels := maps.Clone(t.labels)
-	labels[labelPauses] = idsOf(toPause)
+	labels[labelPauses] = idsOf(t.toPause)
 	toLabels := t.d.labels(t.labels)
 	toLabels[labelFrom], toLabels[labelAt] = t.from, stamp(time.Now())
-	t.copier, err = t.d.startCopier(ctx, t.c, copyOrder{name: t.id, from: t.from, to: t.id, labels: labels, toLabels: toLabels})
-	if err != nil {
-		return err
-	}
+	t.copier, err = t.d.startCopier(ctx, t.c, t.base, copyOrder{name: t.id, from: t.from, to: t.id, labels: labels, toLabels: toLabels})
+	return err
+}
+
+// announce tells the container that machines are about to be paused: where this process ends from here on, they are to be unpaused.
+func (t *taking) announce(ctx context.Context) error {
 	if err := t.copier.say("pause"); err != nil {
 		return err
 	}
-	if _, err := t.copier.await(ctx, "pausing"); err != nil {
+	_, err := t.copier.await(ctx, "pausing")
+	return err
+}
+
+// pause pauses the machines, which is the moment, and lets the copy begin.
+func (t *taking) pause(ctx context.Context) (err error) {
+	t.since = time.Now()
+	if t.paused, err = t.d.pause(ctx, t.c, t.toPause); err != nil {
+		t.unsure = isUnanswered(err)
 		return err
 	}
-	began := time.Now()
-	if err := t.d.pause(ctx, t.c, toPause); err != nil {
-		return err
-	}
-	t.paused, t.until = toPause, began.Add(t.d.pauseMost)
-	for i := range users {
-		users[i].paused = true
+	for i := range t.users {
+		t.users[i].paused = true
 	}
 	now := time.Now()
-	t.users = users
 	t.w.moment.Store(&now)
 	if len(t.paused) == 0 {
-		t.free()
-		t.free = nil
+		t.release()
 	}
 	return t.copier.say("copy")
 }
 
+// release lets others copy the volume.
+func (t *taking) release() {
+	if t.free != nil {
+		t.free()
+		t.free = nil
+	}
+}
+
 // finish waits for the copy, unpauses and makes it a snapshot.
-func (t *taking) finish(ctx context.Context) {
+func (t *taking) finish() {
+	ctx := t.w.own
 	err := t.copied(ctx)
 	if resumed := t.resume(ctx); err == nil {
 		err = resumed
@@ -173,7 +189,7 @@ func (t *taking) finish(ctx context.Context) {
 func (t *taking) copied(ctx context.Context) error {
 	limit, why := time.Now().Add(copyWithin), fmt.Errorf("the copy was not made within %s", copyWithin)
 	if len(t.paused) > 0 {
-		limit, why = t.until, errTooSlow
+		limit, why = t.since.Add(t.d.pauseMost), errTooSlow
 	}
 	ctx, cancel := context.WithDeadlineCause(ctx, limit, why)
 	defer cancel()
@@ -188,14 +204,12 @@ func (t *taking) copied(ctx context.Context) error {
 
 // resume lets the machines go on, and the volume's next snapshot be taken.
 func (t *taking) resume(ctx context.Context) error {
-	if t.free != nil {
-		defer func() { t.free(); t.free = nil }()
-	}
+	defer t.release()
 	if err := t.d.unpause(ctx, t.c, t.paused); err != nil {
 		return err
 	}
 	if len(t.paused) > 0 {
-		t.d.log.Info("a machine was paused for a snapshot", "snapshot", t.id, "for", time.Since(t.until.Add(-t.d.pauseMost)).Round(time.Millisecond))
+		t.d.log.Info("a machine was paused for a snapshot", "snapshot", t.id, "for", time.Since(t.since).Round(time.Millisecond))
 	}
 	t.paused = nil
 	return t.copier.say("resumed")
@@ -213,18 +227,16 @@ func (t *taking) record(ctx context.Context, labels map[string]string) error {
 
 // undo takes back what was begun. What it cannot is tidied up later: then the container stays, which tells what is to be done.
 func (t *taking) undo(ctx context.Context) {
-	if t.free != nil {
-		defer t.free()
-	}
+	defer t.release()
 	err := t.d.unpause(ctx, t.c, t.paused)
 	if t.copier == nil {
 		return // nothing was made; or it was and nobody was told, which settle sees to
 	}
 	t.copier.hangUp()
-	if err == nil {
-		err = t.d.removeCopier(ctx, t.c, t.copier.id)
+	if err != nil || t.unsure {
+		return
 	}
-	if err == nil {
+	if err = t.d.removeCopier(ctx, t.c, t.copier.id); err == nil {
 		err = t.d.removeVolumes(ctx, t.c, t.id)
 	}
 	if err != nil {

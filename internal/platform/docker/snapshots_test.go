@@ -159,12 +159,16 @@ func (f *fixture) dropVolumes() {
 	}
 }
 
+func mountsOf(volume, at string) []mount.Mount {
+	return []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: at}}
+}
+
 // numbers reads what the test agent wrote to a volume, file by file.
 func (f *fixture) numbers(volume string) []int {
 	f.Helper()
 	r, err := f.c.ContainerCreate(f.Context(), client.ContainerCreateOptions{
 		Config:     &container.Config{Image: testImage, Cmd: []string{"/nothing"}},
-		HostConfig: &container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: "/records"}}},
+		HostConfig: &container.HostConfig{Mounts: mountsOf(volume, "/records")},
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -37,16 +37,13 @@ func (d *Docker) EnsureVolume(ctx context.Context, role, instance string) (strin
 
 // createVolume makes an instance's volume, which is to be filled from a snapshot or, with "", to stay empty.
 func (d *Docker) createVolume(ctx context.Context, c *client.Client, role, instance, snapshot string) (string, error) {
-	labels := map[string]string{labelRole: role, labelInstance: instance}
-	if snapshot != "" {
-		labels[labelFrom] = snapshot
-	}
+	labels := d.volumeLabels(role, instance, snapshot)
 	// farm "shop-a" with role "b" and farm "shop" with role "a-b" come to the same plain name; the second one
 	// asked for gets a name that nothing else comes to.
 	plain := "farmhand-" + d.farm.Name + "-" + instance
 	sum := sha256.Sum256([]byte(d.farm.Name + "/" + instance))
 	for _, name := range []string{plain, plain + "-" + hex.EncodeToString(sum[:4])} {
-		made, err := c.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: d.labels(labels)})
+		made, err := c.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: labels})
 		if err != nil {
 			return "", err
 		}
@@ -56,6 +53,15 @@ func (d *Docker) createVolume(ctx context.Context, c *client.Client, role, insta
 		}
 	}
 	return "", fmt.Errorf("volume %s exists and is not the farm's: remove it (`docker volume rm %[1]s`) or rename the farm: %w", plain, platform.ErrInvalid)
+}
+
+// volumeLabels are an instance's volume's.
+func (d *Docker) volumeLabels(role, instance, snapshot string) map[string]string {
+	labels := d.labels(map[string]string{labelRole: role, labelInstance: instance})
+	if snapshot != "" {
+		labels[labelFrom] = snapshot
+	}
+	return labels
 }
 
 // ListVolumes returns the volumes of the farm's instances, by id: those that are whole, and no snapshots.
