@@ -85,6 +85,17 @@ func (s *Service) Impair(instance, systemStatus, instanceStatus string) {
 	s.with(instance, func(i *Instance) { i.SystemStatus, i.InstanceStatus = systemStatus, instanceStatus })
 }
 
+// BreakSnapshot makes a snapshot one that EBS gave up.
+func (s *Service) BreakSnapshot(id, why string) {
+	s.world.Lock()
+	defer s.world.Unlock()
+	n, ok := s.snapshots[id]
+	if !ok {
+		panic("awstest: no snapshot " + id)
+	}
+	n.broken = why
+}
+
 // Console sets what GetConsoleOutput says.
 func (s *Service) Console(instance, text string) {
 	s.with(instance, func(i *Instance) { i.Console = text })

@@ -9,21 +9,25 @@ import (
 )
 
 type snapshotOut struct {
-	SnapshotId, VolumeId, Status, Description, OwnerId, Progress, StorageTier string
-	VolumeSize                                                                int
-	FullSnapshotSizeInBytes                                                   int
-	StartTime                                                                 time.Time
-	Encrypted                                                                 bool
-	Tag                                                                       []Tag
+	SnapshotId, VolumeId, Status, Description, OwnerId, Progress, StorageTier, StatusMessage string
+	VolumeSize                                                                               int
+	FullSnapshotSizeInBytes                                                                  int
+	StartTime                                                                                time.Time
+	Encrypted                                                                                bool
+	Tag                                                                                      []Tag
 }
 
 type snapshot struct {
 	snapshotOut
 	ready  time.Time
+	broken string // why it failed; "" where it has not
 	serial string
 }
 
 func (n *snapshot) status(now time.Time) string {
+	if n.broken != "" {
+		return "error"
+	}
 	if now.Before(n.ready) {
 		return "pending"
 	}
@@ -70,6 +74,7 @@ func (s *Service) snapshot(id string) (*snapshot, error) {
 
 func (s *Service) describeSnapshot(n *snapshot) snapshotOut {
 	o := n.snapshotOut
+	o.StatusMessage = n.broken
 	o.Status, o.Tag, o.Progress = n.status(s.world.Now()), s.tagsOf(n.SnapshotId), "100%"
 	if o.Status == "pending" {
 		o.Progress, o.FullSnapshotSizeInBytes = "0%", 0
