@@ -17,6 +17,9 @@ const copyWithin = 2 * time.Hour
 // copyingText is what is told of a snapshot that is pending.
 const copyingText = "being copied"
 
+// errEndless is why a copy ends that takes longer than any should.
+var errEndless = fmt.Errorf("the copy was not made within %s", copyWithin)
+
 // errClosed is why a copy ends that the process has no more time for.
 var errClosed = errors.New("the process that copied ends")
 

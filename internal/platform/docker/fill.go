@@ -149,7 +149,7 @@ func (f *filler) start(ctx context.Context) (err error) {
 func (f *filler) finish() {
 	ctx := f.w.own
 	err := func() error {
-		ctx, cancel := context.WithTimeoutCause(ctx, copyWithin, fmt.Errorf("the copy was not made within %s", copyWithin))
+		ctx, cancel := context.WithTimeoutCause(ctx, copyWithin, errEndless)
 		defer cancel()
 		if _, err := f.copier.await(ctx, "copied"); err != nil {
 			return err

@@ -14,10 +14,10 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform"
 )
 
-// pauseMost bounds the pause of a machine whose volume is copied. A replica takes its primary for gone when it has heard nothing for
-// three seconds, and hears something every second: a pause of two is never taken for a death, neither by it nor by health checks,
-// agents' reports or leases, which are all more patient.
-const pauseMost = 2 * time.Second
+// pauseMost bounds the pause of a machine whose volume is copied. A replica takes its primary for gone when it has heard nothing for three
+// seconds, and hears something every second; the farm takes it for silent after four, and its agent reports every two. Half a second less
+// than what is left of either is never taken for a death. Health checks and the primary's lease are more patient.
+const pauseMost = 1500 * time.Millisecond
 
 // unpauseAgain is the wait between two attempts to unpause where the engine does not answer.
 const unpauseAgain = 200 * time.Millisecond
