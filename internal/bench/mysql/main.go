@@ -23,12 +23,18 @@ func main() {
 	flag.IntVar(&n.pauses, "pauses", 5, "primaries to pause")
 	flag.IntVar(&n.cuts, "cuts", 5, "primaries to cut off from the network")
 	flag.IntVar(&n.planned, "planned", 5, "planned changes")
+	flag.IntVar(&n.bulks, "bulks", 3, "rounds of what is done with 260 MB")
 	flag.IntVar(&n.rate, "rate", 1000, "rows a second that the eight connections write; 0: as fast as they are answered")
 	out := flag.String("o", "docs/benchmarks-mysql.md", "page to write; empty for none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	table, err := run(ctx, n)
+	if err == nil && n.bulks > 0 {
+		var feats []feat
+		feats, err = bulk(ctx, n.bulks, n.rate/2)
+		table += bulkReport(feats)
+	}
 	fmt.Print("\n" + table)
 	if err == nil && *out != "" {
 		err = write(*out, table)
@@ -39,7 +45,7 @@ func main() {
 	}
 }
 
-type counts struct{ kills, pauses, cuts, planned, rate int }
+type counts struct{ kills, pauses, cuts, planned, bulks, rate int }
 
 func write(file, table string) error {
 	project, err := live.Project()
@@ -53,7 +59,10 @@ func write(file, table string) error {
 }
 
 func run(ctx context.Context, n counts) (table string, err error) {
-	b, err := begin(ctx, n.rate)
+	if n.kills+n.pauses+n.cuts+n.planned == 0 {
+		return "", nil
+	}
+	b, err := begin(ctx, hcl, n.rate)
 	if err != nil {
 		return "", err
 	}

@@ -68,20 +68,25 @@ type trial struct {
 	lost, accepted, errors int
 }
 
-func begin(ctx context.Context, rate int) (_ *bench, err error) {
+// begin applies a farm and writes to its database.
+func begin(ctx context.Context, hcl string, rate int) (_ *bench, err error) {
 	b := &bench{}
 	if b.dir, err = os.MkdirTemp("", "farmhand-bench-mysql-"); err != nil {
 		return nil, err
 	}
-	b.farm = &live.Farm{Name: "benchmysql", Subnet: "10.202.90.0/24", Platform: "docker", Dir: filepath.Join(b.dir, "hcl"), StateDir: filepath.Join(b.dir, "state"), Bin: filepath.Join(b.dir, "bin")}
+	if b.engine, err = live.OpenEngine(ctx); err != nil {
+		return nil, err
+	}
+	subnet, err := b.engine.FreeSubnet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.farm = &live.Farm{Name: fmt.Sprintf("benchmysql-%d", os.Getpid()%10000), Subnet: subnet, Platform: "docker", Dir: filepath.Join(b.dir, "hcl"), StateDir: filepath.Join(b.dir, "state"), Bin: filepath.Join(b.dir, "bin")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.end(context.WithoutCancel(ctx)))
 		}
 	}()
-	if b.engine, err = live.OpenEngine(ctx); err != nil {
-		return nil, err
-	}
 	if b.farm.CLI, err = live.FindCLI(); err != nil {
 		return nil, err
 	}
@@ -119,12 +124,12 @@ func (b *bench) end(ctx context.Context) error {
 	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
 }
 
-// whole waits for a primary whose replicas all acknowledge.
-func (b *bench) whole(ctx context.Context) error {
+// whole waits for n servers, a primary whose replicas all acknowledge.
+func (b *bench) whole(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return live.Until(ctx, 100*time.Millisecond, func(ctx context.Context) (bool, string) {
-		lacks, err := b.rec.Replicated(ctx, b.farm.Name, role, servers)
+		lacks, err := b.rec.Replicated(ctx, b.farm.Name, role, n)
 		if err != nil {
 			lacks = err.Error()
 		}
@@ -134,7 +139,7 @@ func (b *bench) whole(ctx context.Context) error {
 
 // trial takes the primary away and waits until writing goes on elsewhere.
 func (b *bench) trial(ctx context.Context, act func(context.Context) (func(context.Context) int, error)) (t trial, err error) {
-	if err := b.whole(ctx); err != nil {
+	if err := b.whole(ctx, servers); err != nil {
 		return t, fmt.Errorf("waiting for the database to be whole: %w", err)
 	}
 	before := time.Now()

@@ -19,11 +19,13 @@ import (
 // process that started it: when that dies, the engine closes it, the script ends, and the copy with it. So a container that runs has
 // somebody who sees to it. How far things were, its exit status keeps (see the constants below).
 //
-// The copy is on the disk, and not in memory only, before it is said to be done.
+// All is read once before anybody is paused for it, so that the copy comes from memory: a database's files bypass it. The copy is on the disk,
+// and not in memory only, before it is said to be done.
 const copyScript = `
 say() { echo "$*" || exit 1; }
 say ready
 read word || exit 3
+find /from -type f -exec cat {} + >/dev/null 2>&1
 say pausing
 read word || exit 4
 { cp -a --reflink=auto /from/. /to/ 2>&1 && say copied || say broken; } &
