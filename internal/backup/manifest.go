@@ -1,10 +1,6 @@
 package backup
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // idTime is the part of an id that says when: it sorts.
 const idTime = "20060102T150405Z"
@@ -59,36 +55,4 @@ type DrillStep struct {
 	Step string        `json:"step"`
 	Took time.Duration `json:"took"` // nanoseconds
 	Text string        `json:"text,omitempty"`
-}
-
-// Log describes one stored binary log. All of it is in its object's name.
-type Log struct {
-	First  time.Time `json:"first"` // of its first transaction, or of its creation
-	Last   time.Time `json:"last"`  // of its last one
-	Server string    `json:"server"`
-	File   string    `json:"file"` // as that server calls it
-	Size   int64     `json:"size"` // stored
-}
-
-// logTime sorts, and is exact to the millisecond.
-const logTime = "20060102T150405.000Z"
-
-func (l Log) name() string {
-	return strings.Join([]string{l.First.UTC().Format(logTime), l.Last.UTC().Format(logTime), l.Server, l.File}, "_")
-}
-
-func parseLog(name string) (Log, error) {
-	parts := strings.SplitN(name, "_", 4)
-	if len(parts) != 4 {
-		return Log{}, fmt.Errorf("%q is not the name of a binary log", name)
-	}
-	first, err := time.Parse(logTime, parts[0])
-	if err != nil {
-		return Log{}, fmt.Errorf("%q is not the name of a binary log: %w", name, err)
-	}
-	last, err := time.Parse(logTime, parts[1])
-	if err != nil {
-		return Log{}, fmt.Errorf("%q is not the name of a binary log: %w", name, err)
-	}
-	return Log{First: first, Last: last, Server: parts[2], File: parts[3]}, nil
 }

@@ -16,6 +16,9 @@ type Span struct {
 	Begin       uint64    // sequence number of its first one
 	End         uint64    // and of its last one
 	Position    string    // GTID of that, "domain-server-sequence"
+	// Broken: its transactions are of several domains, or their numbers do not follow each other, so that Begin and End do not tell
+	// what it holds.
+	Broken bool
 
 	// Before and BeforePosition are End and Position of the part before the moment asked for: of the last transaction in front
 	// of the first one that is not earlier.
@@ -44,6 +47,7 @@ func Scan(r io.Reader, until time.Time) (Span, error) {
 		return s, fmt.Errorf("%w: it does not begin as one", ErrLog)
 	}
 	header := make([]byte, headerSize)
+	var domain uint32
 	for {
 		if _, err := io.ReadFull(b, header); err == io.EOF {
 			return s, nil
@@ -68,11 +72,13 @@ func Scan(r io.Reader, until time.Time) (Span, error) {
 			if t.After(s.Last) {
 				s.Last = t
 			}
-			s.End = binary.LittleEndian.Uint64(body)
+			number, in := binary.LittleEndian.Uint64(body), binary.LittleEndian.Uint32(body[8:])
 			if s.Events++; s.Events == 1 {
-				s.Begin = s.End
+				s.Begin, domain = number, in
+			} else if number != s.End+1 || in != domain {
+				s.Broken = true
 			}
-			s.Position = fmt.Sprintf("%d-%d-%d", binary.LittleEndian.Uint32(body[8:]), server, s.End)
+			s.End, s.Position = number, fmt.Sprintf("%d-%d-%d", in, server, number)
 			if s.past = s.past || !until.IsZero() && !t.Before(until); !s.past {
 				s.Before, s.BeforePosition = s.End, s.Position
 			}

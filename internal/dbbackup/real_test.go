@@ -163,10 +163,10 @@ func (r *rig) restored(name string, m backup.Manifest, to dbbackup.Point) ([]int
 	server, err := restorer.Start(r.Context())
 	r.must(err)
 	defer func() { r.must(server.Stop(context.Background())) }()
-	var says string // what a clone of it would take for its position
-	r.must(server.DB().QueryRowContext(r.Context(), "SELECT @@gtid_current_pos").Scan(&says))
-	if says != done.Position {
-		r.Errorf("%s: restored to %s, and says that it is at %s", name, done.Position, says)
+	var says, logged string // what a clone of it would take for its position, and a backup
+	r.must(server.DB().QueryRowContext(r.Context(), "SELECT @@gtid_current_pos, @@gtid_binlog_pos").Scan(&says, &logged))
+	if n, err := backup.Sequence(says); err != nil || n == 0 || n%backup.Era != 0 || says != logged {
+		r.Errorf("%s: restored to %s, and says that it is at %s (%s in its log): not at the beginning of a history of its own", name, done.Position, says, logged)
 	}
 	rows, err := server.DB().QueryContext(r.Context(), "SELECT n FROM app.t ORDER BY n")
 	r.must(err)
@@ -268,25 +268,98 @@ func TestMoment(t *testing.T) {
 	}
 }
 
-// TestGap: a binary log that is missing is found, and nothing behind it is applied.
+// TestGap: a binary log that is missing is found before anything is fetched, and of logs whose names do not tell when it is come to; what is
+// before it can be had.
 func TestGap(t *testing.T) {
 	r := newRig(t)
 	r.exec("CREATE DATABASE app")
 	r.exec("CREATE TABLE app.t (n INT PRIMARY KEY)")
 	m := r.full()
+	var ends []string
 	for i := range 3 {
 		r.insert(10*i+1, 10*i+10)
+		ends = append(ends, r.position())
 		r.logs()
+	}
+	logs, err := r.catalog.Logs(t.Context(), time.Time{})
+	r.must(err)
+	if len(logs) != 3 || !logs[1].Numbered() || logs[1].Position != ends[1] || logs[1].End-logs[1].Begin != 9 || logs[2].Begin != logs[1].End+1 {
+		t.Fatalf("%+v, positions %v", logs, ends)
 	}
 	objects, err := r.catalog.Target.List(t.Context(), "shop/mysql/log/")
 	r.must(err)
-	if len(objects) != 3 {
-		t.Fatalf("%v", objects)
-	}
 	r.must(r.catalog.Target.Delete(t.Context(), objects[1].Name))
-	_, err = r.restorer("gap").Restore(t.Context(), r.catalog, m, r.key, dbbackup.Point{})
-	if err == nil || !strings.Contains(err.Error(), "are in no stored binary log") {
+	missing := fmt.Sprintf("transactions %d to %d, from between", logs[1].Begin, logs[1].End)
+	restorer := r.restorer("gap")
+	restorer.Doing = func(what string) { t.Errorf("it began: %s", what) }
+	if _, err = restorer.Restore(t.Context(), r.catalog, m, r.key, dbbackup.Point{}); err == nil || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), m.ID) {
 		t.Errorf("%v", err)
+	}
+	if all, done := r.restored("before", m, dbbackup.Point{Position: ends[0]}); last(all) != 10 || done.Position != ends[0] {
+		t.Errorf("up to %d, %+v", last(all), done)
+	}
+
+	// As an earlier version named them.
+	for _, o := range []backup.Object{objects[0], objects[2]} {
+		from, err := r.catalog.Target.Get(t.Context(), o.Name)
+		r.must(err)
+		_, err = r.catalog.Target.Put(t.Context(), o.Name[:strings.LastIndex(o.Name, "_")], from)
+		r.must(err)
+		from.Close()
+		r.must(r.catalog.Target.Delete(t.Context(), o.Name))
+	}
+	_, err = r.restorer("old").Restore(t.Context(), r.catalog, m, r.key, dbbackup.Point{})
+	if err == nil || !strings.Contains(err.Error(), missing) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestHistories: what a restored server writes is told from what it was restored over, though that went farther.
+func TestHistories(t *testing.T) {
+	r := newRig(t)
+	r.exec("CREATE DATABASE app")
+	r.exec("CREATE TABLE app.t (n INT PRIMARY KEY)")
+	first := r.full()
+	r.insert(1, 10)
+	wanted := r.position()
+	r.insert(11, 30) // what should not have been
+	r.logs()
+	restorer := r.restorer("second")
+	done, err := restorer.Restore(t.Context(), r.catalog, first, r.key, dbbackup.Point{Position: wanted})
+	r.must(err)
+	if done.Position != wanted {
+		t.Fatalf("%+v, want %s", done, wanted)
+	}
+	server, err := restorer.Start(t.Context())
+	r.must(err)
+	defer func() { r.must(server.Stop(context.Background())) }()
+	config, err := os.ReadFile(r.taker.Config)
+	r.must(err)
+	r.taker.Config = filepath.Join(r.dir, "second.cnf")
+	r.must(os.WriteFile(r.taker.Config, []byte(strings.Replace(string(config), filepath.Join(r.dir, "data"), restorer.Dir, 1)), 0o644))
+	r.db, r.taker.DB, r.taker.Socket, r.taker.Instance = server.DB(), server.DB(), server.Socket(), "mysql-2"
+	second := r.full()
+	for n := 11; n <= 15; n++ {
+		r.exec("INSERT INTO app.t VALUES (?)", n)
+		r.exec("UPDATE app.t SET n = n WHERE n = 1")
+	}
+	r.logs()
+	fulls, err := r.catalog.Fulls(t.Context())
+	r.must(err)
+	logs, err := r.catalog.Logs(t.Context(), time.Time{})
+	r.must(err)
+	h := backup.NewHistory(fulls, logs)
+	if len(h.Spans) != 2 || len(h.Gaps) != 1 || !h.Gaps[0].Restored || h.NewestGap() != nil {
+		t.Errorf("%+v", h)
+	}
+	if all, _ := r.restored("newest", second, dbbackup.Point{}); last(all) != 15 {
+		t.Errorf("of the second history: up to %d", last(all))
+	}
+	if all, _ := r.restored("undone", first, dbbackup.Point{Position: logs[0].Position}); last(all) != 30 {
+		t.Errorf("of the first history: up to %d", last(all))
+	}
+	if _, err := r.restorer("across").Restore(t.Context(), r.catalog, first, r.key, dbbackup.Point{}); err == nil || !strings.Contains(err.Error(), "the database was restored") {
+		t.Errorf("from one history into the other: %v", err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,31 +20,27 @@ const replayed = `file=$1; from=$2; socket=$3; said=$4; shift 4
 // replay applies the stored binary logs behind the backup, in the order of their transactions. Logs of several servers overlap where
 // one took over from the other: what was applied is not applied again. A gap is an error: half of a history is none.
 func (r Restorer) replay(ctx context.Context, c backup.Catalog, m backup.Manifest, key backup.Key, to Point, server *Temporary, done *Restored) error {
-	// Clocks of two servers differ by less than this, or replication would have other troubles.
-	const slack = time.Hour
-	logs, err := c.Logs(ctx, m.Began.Add(-slack))
+	m.Position = done.Position
+	logs, limit, err := within(ctx, c, m, to)
 	if err != nil {
 		return err
 	}
-	var limit uint64
-	if to.Position != "" {
-		if limit, err = sequence(to.Position); err != nil {
-			return err
-		}
-	}
-	if at, err := sequence(done.Position); err == nil && limit > 0 && at > limit {
+	if at, err := backup.Sequence(done.Position); err == nil && limit > 0 && at > limit {
 		return fmt.Errorf("backup %s is of %s already, behind %s: restore from an earlier one", m.ID, done.Position, to.Position)
 	}
 	for _, l := range logs {
 		if !to.Time.IsZero() && !l.First.Before(to.Time) {
 			continue
 		}
-		at, err := sequence(done.Position)
+		at, err := backup.Sequence(done.Position)
 		if err != nil {
 			return err
 		}
 		if limit > 0 && at >= limit {
 			break
+		}
+		if l.Numbered() && l.End <= at {
+			continue // of another server, or of the history that a restore ended
 		}
 		file := filepath.Join(r.Scratch, l.File)
 		span, err := r.fetchLog(ctx, c, l, key, file, to.Time)
@@ -54,7 +49,7 @@ func (r Restorer) replay(ctx context.Context, c backup.Catalog, m backup.Manifes
 		}
 		if span.Before > at {
 			if span.Begin > at+1 {
-				return fmt.Errorf("transactions %d to %d are in no stored binary log: the restore can reach %s, at %s; restore to before then, or from a later backup", at+1, span.Begin-1, done.Position, done.Until.UTC().Format(time.DateTime))
+				return crossing(m, backup.Gap{First: at + 1, Last: span.Begin - 1, From: done.Until, To: span.First})
 			}
 			r.doing(fmt.Sprintf("replaying %s of %s, up to %s", l.File, l.Server, span.Last.Format(time.DateTime)))
 			var stop []string
@@ -83,10 +78,33 @@ func (r Restorer) replay(ctx context.Context, c backup.Catalog, m backup.Manifes
 			return err
 		}
 	}
-	if at, err := sequence(done.Position); err == nil && limit > at {
+	if at, err := backup.Sequence(done.Position); err == nil && limit > at {
 		return fmt.Errorf("the stored binary logs end at %s, before %s", done.Position, to.Position)
 	}
 	return nil
+}
+
+// within are the stored logs that a restore of m may need, in the order in which they are replayed, and the number of the transaction
+// that it ends with, 0 for none. A gap that they are known to have on the way is an error: before anything was fetched.
+func within(ctx context.Context, c backup.Catalog, m backup.Manifest, to Point) (logs []backup.Log, limit uint64, err error) {
+	if to.Position != "" {
+		if limit, err = backup.Sequence(to.Position); err != nil {
+			return nil, 0, err
+		}
+	}
+	// Clocks of two servers differ by less than this, or replication would have other troubles.
+	const slack = time.Hour
+	if logs, err = c.Logs(ctx, m.Began.Add(-slack)); err != nil {
+		return nil, 0, err
+	}
+	if g := backup.Crossed(m, logs, to.Time, limit); g != nil {
+		return nil, 0, crossing(m, *g)
+	}
+	return logs, limit, nil
+}
+
+func crossing(m backup.Manifest, g backup.Gap) error {
+	return fmt.Errorf("%s: from backup %s a restore can reach %s; restore to before then, or from a later backup", g, m.ID, g.From.UTC().Format(time.DateTime))
 }
 
 func (r Restorer) fetchLog(ctx context.Context, c backup.Catalog, l backup.Log, key backup.Key, file string, until time.Time) (Span, error) {
@@ -116,17 +134,4 @@ func printed(err error) error {
 		return errors.New(strings.Join(ended.Printed(), " / "))
 	}
 	return err
-}
-
-// sequence is the sequence number of a position in the one domain that a farm's servers write in.
-func sequence(position string) (uint64, error) {
-	parts := strings.Split(position, "-")
-	if strings.Contains(position, ",") || len(parts) != 3 {
-		return 0, fmt.Errorf("%q is no GTID of one domain, such as 0-1-42", position)
-	}
-	n, err := strconv.ParseUint(parts[2], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is no GTID of one domain, such as 0-1-42", position)
-	}
-	return n, nil
 }

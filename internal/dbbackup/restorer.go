@@ -26,6 +26,8 @@ type Restorer struct {
 	Own     func(dir string) error // gives the data to the server's user; nil: it is ours
 	// Fill fills Dir with the stream of mariabackup that the restore begins from, where that is not in the catalog.
 	Fill func(ctx context.Context) error
+	// Beyond is the greatest number of a transaction that the data to be replaced has; see backup.Era.
+	Beyond uint64
 	// Doing is told what it does now.
 	Doing func(what string)
 }
@@ -47,6 +49,11 @@ type Restored struct {
 func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manifest, key backup.Key, to Point) (done Restored, err error) {
 	if _, err := os.Lstat(r.Dir); err == nil && !m.InPlace {
 		return done, fmt.Errorf("restoring into %s: there is something already", r.Dir)
+	}
+	if !m.InPlace && r.Fill == nil { // else the data itself tells what it holds
+		if _, _, err := within(ctx, c, m, to); err != nil {
+			return done, err
+		}
 	}
 	defer func() {
 		_ = os.RemoveAll(r.Scratch)
@@ -92,7 +99,21 @@ func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manife
 	if err := r.replay(ctx, c, m, key, to, server, &done); err != nil {
 		return done, err
 	}
-	return done, server.settle(ctx, done.Position)
+	return done, r.settle(ctx, c, server, done.Position)
+}
+
+// settle begins the restored data's own history behind every number that is known to be used: were one used twice, a later restore
+// could not tell whose transaction it is.
+func (r Restorer) settle(ctx context.Context, c backup.Catalog, server *Temporary, position string) error {
+	highest, err := c.Highest(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := backup.Sequence(position)
+	if err != nil {
+		return err
+	}
+	return server.settle(ctx, position, (max(highest, at, r.Beyond)/backup.Era+1)*backup.Era)
 }
 
 // begin fetches and prepares what the restore begins from, and tells its position.

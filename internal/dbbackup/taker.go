@@ -165,6 +165,9 @@ func (t Taker) storeLog(ctx context.Context, c backup.Catalog, key backup.Key, f
 		return err
 	}
 	l := backup.Log{First: span.First, Last: span.Last, Server: id, File: filepath.Base(file)}
+	if !span.Broken {
+		l.Begin, l.End, l.Position = span.Begin, span.End, span.Position
+	}
 	return c.StoreLog(ctx, l, key, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
 }
 

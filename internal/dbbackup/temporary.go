@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +68,9 @@ func (r Restorer) Start(ctx context.Context) (*Temporary, error) {
 // DB is its administrator's connection.
 func (t *Temporary) DB() *sql.DB { return t.db }
 
+// Socket is the path of its socket, the only way to it.
+func (t *Temporary) Socket() string { return t.socket }
+
 // Stop ends it cleanly, so that nothing is to be recovered.
 func (t *Temporary) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
@@ -101,11 +105,30 @@ func (t *Temporary) seed(ctx context.Context, position string) error {
 	return nil
 }
 
-// settle makes the position reached the one that the data says it is of. What was replayed bears other servers' ids, and
-// gtid_current_pos, by which mariabackup tells where a clone of it stands, leaves such transactions of the binary log out.
-func (t *Temporary) settle(ctx context.Context, position string) error {
-	if _, err := t.db.ExecContext(ctx, "SET GLOBAL gtid_slave_pos = '"+strings.ReplaceAll(position, "'", "")+"'"); err != nil {
+// settle ends the restore at a position: what the server writes from now on is a history of its own, whose first transaction has the
+// number next. The data says that it is of that one: what was replayed bears other servers' ids, and gtid_current_pos, by which
+// mariabackup tells where a clone of it stands, leaves such transactions of the binary log out.
+func (t *Temporary) settle(ctx context.Context, position string, next uint64) error {
+	domain, _, _ := strings.Cut(position, "-")
+	if _, err := strconv.ParseUint(domain, 10, 32); err != nil {
+		return fmt.Errorf("noting the restored server's position: it is %q", position)
+	}
+	c, err := t.db.Conn(ctx) // one session: the numbers are its own
+	if err != nil {
 		return fmt.Errorf("noting the restored server's position: %w", err)
+	}
+	defer c.Close()
+	for _, q := range []string{
+		"RESET MASTER", // a log that held both histories would tell of numbers in between
+		"SET GLOBAL gtid_slave_pos = '" + strings.ReplaceAll(position, "'", "") + "'",
+		"SET SESSION gtid_domain_id = " + domain,
+		fmt.Sprintf("SET SESSION gtid_seq_no = %d", next),
+		"FLUSH PRIVILEGES", // goes into the log, and harms nothing: a server whose log is empty cannot tell where it stands
+		"SET GLOBAL gtid_slave_pos = @@gtid_binlog_pos",
+	} {
+		if _, err := c.ExecContext(ctx, q); err != nil {
+			return fmt.Errorf("noting the restored server's position: %w", err)
+		}
 	}
 	return nil
 }

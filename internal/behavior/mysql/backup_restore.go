@@ -94,6 +94,7 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 			return err
 		}
 	}
+	restorer.Beyond = r.reached(ctx)
 	done, err := restorer.Restore(ctx, c, m, key, dbbackup.Point{Time: t.Until, Position: t.Position})
 	if err != nil {
 		return err
@@ -116,6 +117,20 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 	}
 	r.say("restored backup %s with %d binary logs: it is at %s, and has everything until %s", m.ID, done.Logs, done.Position, done.Until.Format("2006-01-02 15:04:05 MST"))
 	return nil
+}
+
+// reached is the number of the last transaction that the server here holds, 0 where it does not run or tell.
+func (r *runner) reached(ctx context.Context) uint64 {
+	s := r.db()
+	if s == nil {
+		return 0
+	}
+	st, err := s.Status(ctx)
+	if err != nil {
+		return 0
+	}
+	n, _ := backup.Sequence(st.Position)
+	return n
 }
 
 // mayReplace refuses to replace tables of the application's without a person's word.
