@@ -13,9 +13,6 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
-// lastLogs bounds the storing of the last binary logs when another instance takes that over, or this one ends.
-const lastLogs = 10 * time.Second
-
 // keepsBackups carries out what the assignment says of backups: a task, and the storing of binary logs. Each is begun when it appears
 // and cut off when it goes; a task that is done is done, whatever becomes of the agent: its backup's manifest tells.
 type keepsBackups struct {
@@ -58,7 +55,7 @@ func (k *keepsBackups) follow(as state.Assignment) {
 	if !sameTask(k.task, as.Backup) {
 		k.begin(0, as.Backup != nil, func(ctx context.Context) { k.do(ctx, *as.Backup, as) })
 		if k.task = as.Backup; k.task != nil {
-			k.report = state.BackupReport{Task: k.task.ID, Doing: "beginning", Log: k.report.Log, LogError: k.report.LogError}
+			k.report = state.BackupReport{Task: k.task.ID, Doing: "beginning", Log: k.report.Log, LogError: k.report.LogError, Looked: k.report.Looked, Gap: k.report.Gap}
 		}
 	}
 	if !reflect.DeepEqual(k.archive, as.Archive) {
@@ -255,43 +252,4 @@ func (k *keepsBackups) drill(ctx context.Context, c backup.Catalog, key backup.K
 		text += ", query: " + d.Answer
 	}
 	return state.BackupDone{ID: m.ID, At: d.Began.Add(d.Took), Took: d.Took, Bytes: m.Stored, Server: d.Instance, Text: text}, nil
-}
-
-// keepLogs stores binary logs again and again, and once more at the end: what a server committed last is what the next one begins
-// after.
-func (k *keepsBackups) keepLogs(ctx context.Context, archive state.Archive, as state.Assignment) {
-	tick := time.NewTicker(max(archive.Every, time.Second))
-	defer tick.Stop()
-	for {
-		k.storeLogs(ctx, archive, as)
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLogs)
-			defer cancel()
-			k.storeLogs(last, archive, as)
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (k *keepsBackups) storeLogs(ctx context.Context, archive state.Archive, as state.Assignment) {
-	var until time.Time
-	err := guarded("storing binary logs", func() error {
-		c, key, err := k.open(ctx, as, archive)
-		if err == nil {
-			until, err = k.runner.StoreLogs(ctx, c, key)
-		}
-		return err
-	})
-	if ctx.Err() != nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.report.LogError = ""; err != nil {
-		k.report.LogError = err.Error()
-		return
-	}
-	k.report.Log = until
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -39,6 +40,47 @@ func (b *backingUp) TakeBackup(ctx context.Context, c backup.Catalog, key backup
 func (b *backingUp) StoreLogs(context.Context, backup.Catalog, backup.Key) (time.Time, error) {
 	b.logs++
 	return time.Now(), nil
+}
+
+// stored stores logs that hold these transactions, first and last.
+func stored(t *testing.T, c backup.Catalog, spans ...[2]uint64) {
+	t.Helper()
+	at := time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)
+	for _, s := range spans {
+		l := backup.Log{First: at.Add(time.Duration(s[0]) * time.Second), Last: at.Add(time.Duration(s[1]) * time.Second), Server: "db-1.7", File: fmt.Sprintf("bin.%06d", s[0]),
+			Begin: s[0], End: s[1], Position: fmt.Sprintf("0-7-%d", s[1])}
+		if err := c.StoreLog(t.Context(), l, backup.Key{}, func(w io.Writer) error { _, err := io.WriteString(w, "log"); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestGapIsFound: in what is stored, when the storing of logs begins, which may be another server's work than before.
+func TestGapIsFound(t *testing.T) {
+	target, err := backup.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := backup.Catalog{Target: target, Farm: "shop", Role: "db"}
+	full := func(at time.Time, position string) {
+		m := backup.Manifest{ID: backup.NewID(at), Ended: at, Position: position}
+		if err := c.StoreFull(t.Context(), &m, backup.Key{}, func(w io.Writer) error { _, err := io.WriteString(w, "data"); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored(t, c, [2]uint64{1, 20})
+	full(time.Date(2026, 3, 2, 3, 0, 10, 0, time.UTC), "0-7-10")
+	if g, err := newestGap(t.Context(), c); g != nil || err != nil {
+		t.Errorf("%+v, %v", g, err)
+	}
+	stored(t, c, [2]uint64{31, 40})
+	if g, err := newestGap(t.Context(), c); err != nil || g == nil || g.First != 21 || g.Last != 30 || g.Whole != "" || !strings.Contains(g.Text, "transactions 21 to 30") {
+		t.Errorf("%+v, %v", g, err)
+	}
+	full(time.Date(2026, 3, 2, 3, 0, 35, 0, time.UTC), "0-7-35")
+	if g, err := newestGap(t.Context(), c); err != nil || g == nil || g.Whole != "20260302T030035Z" {
+		t.Errorf("%+v, %v", g, err)
+	}
 }
 
 func (b *backingUp) Rehearse(_ context.Context, _ backup.Catalog, m backup.Manifest, _ backup.Key, query string, _ func(string)) (backup.Drill, error) {
@@ -107,6 +149,9 @@ func TestBackupTasks(t *testing.T) {
 	}
 	end()
 	k.wait()
+	if r := k.backupReport(); r == nil || r.Looked.IsZero() || r.Gap != nil {
+		t.Errorf("nobody looked whether what is stored is whole: %+v", r)
+	}
 	if b.logs != 2 {
 		t.Fatalf("binary logs were stored %d times: at the beginning and at the end is twice", b.logs)
 	}

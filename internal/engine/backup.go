@@ -20,7 +20,9 @@ const (
 	// logLate is how many of its intervals the storing of binary logs may fall behind, and logLateLeast that long at least.
 	logLate      = 5
 	logLateLeast = 5 * time.Minute
-	backupTime   = "2006-01-02 15:04:05 MST"
+	// clonesAwaited is how long the first backup of restored data waits for the other servers to be cloned.
+	clonesAwaited = time.Hour
+	backupTime    = "2006-01-02 15:04:05 MST"
 )
 
 // keepBackups decides what is done about a role's backups: one task at a time, full backups from a replica when they fall due, the
@@ -37,6 +39,7 @@ func (p *pass) keepBackups() {
 	}
 	p.followTask(&b)
 	p.followLog(&b)
+	p.followGap(&b)
 	p.keepSnapshots(&b)
 	if b.Task == nil && (!p.now.Before(b.RetryAt) || p.backupWish() != nil) {
 		p.nextTask(&b)
@@ -156,6 +159,12 @@ func (p *pass) nextTask(b *state.Backups) {
 		p.begin(b, *w, "asked for by "+orElse(w.By, "somebody"))
 		return
 	}
+	if r := b.Restored; r != nil && !taken(b.Full, r.At) && p.since(r.At) <= declared.Window.Std() && p.settled(r.At) {
+		// What it writes is a history of its own: no backup of before leads to it.
+		if p.begin(b, state.BackupTask{ID: p.now.UTC().Format("20060102T150405Z"), Kind: state.BackupFull}, "the first one of the restored data") {
+			return
+		}
+	}
 	if last, _ := declared.Due(p.now); !last.IsZero() && last.After(b.Since) && !taken(b.Full, last) {
 		if p.since(last) <= declared.Window.Std() {
 			// Its id is its own moment and not the due one: a second try is another backup.
@@ -188,6 +197,28 @@ func (p *pass) backupWish() *state.BackupTask {
 		return w
 	}
 	return nil
+}
+
+// settled tells whether the servers have the data that was restored at a moment: a backup would hold up the clones that are under way.
+func (p *pass) settled(at time.Time) bool {
+	if p.since(at) > clonesAwaited {
+		return true
+	}
+	for i := range p.members {
+		if p.toBeCloned(&p.members[i]) {
+			return false
+		}
+	}
+	return p.since(at) > 0
+}
+
+// toBeCloned tells whether the server's data is still that of before.
+func (p *pass) toBeCloned(m *member) bool {
+	if p.role.Database == nil {
+		return false
+	}
+	o, ok := p.role.Database.Orders[m.Name()]
+	return ok && m.standing != gone && o.Token == m.Token && o.Office == state.OfficeClone && (m.report() == nil || m.report().Done < o.Seq)
 }
 
 func taken(full *state.BackupDone, due time.Time) bool { return full != nil && !full.At.Before(due) }
@@ -230,7 +261,7 @@ func (p *pass) backupServer() *member {
 			primary = m
 			continue
 		}
-		if r := m.Report.Database; r.Applying && r.Receiving && r.LagKnown && r.Diverged == "" {
+		if r := m.Report.Database; !p.toBeCloned(m) && r.Applying && r.Receiving && r.LagKnown && r.Diverged == "" {
 			return m
 		}
 	}

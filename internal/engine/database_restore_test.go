@@ -66,6 +66,24 @@ func TestRestore(t *testing.T) {
 			t.Fatalf("%s is told anew: %+v", name, o)
 		}
 	}
+	// No backup of before leads to what is written from now on. What replicas hold until they are cloned is not it.
+	if b = w.role().Backups; b.Task != nil {
+		t.Fatalf("%+v", b.Task)
+	}
+	for i := range w.role().Instances[1:] {
+		in := w.role().Instances[1+i]
+		in.Report.Database.Done = seqs[in.Name()]
+	}
+	b = w.pass(time.Second)
+	if b.Task == nil || b.Task.Kind != state.BackupFull {
+		t.Fatalf("no backup follows: %+v", b)
+	}
+	w.says("the first one of the restored data")
+	w.done(b.Task.ID)
+	w.pass(time.Second)
+	if b := w.pass(time.Minute); b.Task != nil {
+		t.Errorf("and another one: %+v", b.Task)
+	}
 }
 
 // TestRestoreFails: the data of before stays in force, nobody is cloned, and it is said.

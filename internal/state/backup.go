@@ -51,7 +51,8 @@ type Backups struct {
 	// Full, Drill and Log are what went well last.
 	Full     *BackupDone `json:"full,omitempty"`
 	Drill    *BackupDone `json:"drill,omitempty"`
-	Log      time.Time   `json:"log,omitzero"` // everything committed until then is stored
+	Log      time.Time   `json:"log,omitzero"`  // everything committed until then is stored
+	Gap      *LogGap     `json:"gap,omitempty"` // the newest one in what is stored, which was said
 	Restored *BackupDone `json:"restored,omitempty"`
 	// Snapshotting is the snapshot under way, its Position what the server had applied when it was begun; Snapshot is the one that
 	// went well last, and Snapshots all that there are, oldest first.
@@ -115,4 +116,18 @@ type BackupReport struct {
 
 	Log      time.Time `json:"log,omitzero"` // everything committed here until then is stored
 	LogError string    `json:"log_error,omitempty"`
+	// Looked is when what is stored was last looked through for gaps, and Gap the newest one that was found.
+	Looked time.Time `json:"looked,omitzero"`
+	Gap    *LogGap   `json:"gap,omitempty"`
+}
+
+// LogGap is a run of transactions that are in no stored binary log.
+type LogGap struct {
+	First uint64    `json:"first"` // sequence numbers
+	Last  uint64    `json:"last"`
+	From  time.Time `json:"from"` // of the last transaction before it
+	To    time.Time `json:"to"`   // of the first one behind it
+	// Text names it; Whole is the oldest backup behind it, "" for none.
+	Text  string `json:"text"`
+	Whole string `json:"whole,omitempty"`
 }
