@@ -126,14 +126,17 @@ func wishBackup(cmd *cobra.Command, s store.Store, farm, role string, t state.Ba
 }
 
 // backupStep is what the server that a task was given to is at, "" while nobody says.
-func backupStep(ctx context.Context, s store.Store, farm string, t state.BackupTask) string {
+func backupStep(ctx context.Context, s store.Store, farm string, task state.BackupTask) string {
 	reports, err := store.ListJSON[state.Report](ctx, s, state.ReportPrefix(farm))
 	if err != nil {
 		return ""
 	}
 	for _, r := range reports {
+		if d := r.Value.Database; task.Kind == state.BackupRestore && r.Value.Instance == task.Server && d != nil && d.Doing != "" {
+			return r.Value.Instance + ": " + d.Doing // comes as an order to the server
+		}
 		b := r.Value.Backup
-		if b == nil || b.Task != t.ID || b.Done || b.Doing == "" {
+		if b == nil || b.Task != task.ID || b.Done || b.Doing == "" {
 			continue
 		}
 		if b.Bytes > 0 {
@@ -147,23 +150,30 @@ func backupStep(ctx context.Context, s store.Store, farm string, t state.BackupT
 // awaitBackup waits until a task has ended, and says how. tell is called with each step of it meanwhile.
 func awaitBackup(ctx context.Context, s store.Store, farm, role string, t state.BackupTask, tell func(string)) (string, error) {
 	for told := ""; ; {
-		if doing := backupStep(ctx, s, farm, t); doing != "" && doing != told {
-			told = doing
-			tell(doing)
-		}
 		_, _, wished := store.GetJSON[state.BackupTask](ctx, s, state.BackupWishKey(farm, role))
 		b, _, err := store.GetJSON[state.Backups](ctx, s, state.BackupsKey(farm, role))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return "", err
 		}
-		if errors.Is(wished, store.ErrNotFound) && (b.Task == nil || b.Task.ID != t.ID) && (b.Snapshotting == nil || b.Snapshotting.ID != t.ID) {
+		doing := ""
+		switch {
+		case b.Task.Is(t.ID):
+			doing = backupStep(ctx, s, farm, *b.Task)
+		case b.Again.Is(t.ID):
+			doing = fmt.Sprintf("it failed and is tried again at %s: %s", b.RetryAt.UTC().Format("15:04:05 MST"), b.Failure)
+		}
+		if doing != "" && doing != told {
+			told = doing
+			tell(doing)
+		}
+		if errors.Is(wished, store.ErrNotFound) && !b.Task.Is(t.ID) && !b.Again.Is(t.ID) && !b.Snapshotting.Is(t.ID) {
 			switch {
 			case t.Kind == state.BackupSnapshot && b.Snapshot != nil && b.Snapshot.ID == t.ID:
 				return fmt.Sprintf("snapshot %s of the volume of %s is done, %s after it was begun", t.ID, b.Snapshot.Server, b.Snapshot.Took.Round(time.Second)), nil
 			case t.Kind == state.BackupSnapshot:
 				return "", fmt.Errorf("the snapshot failed: %s", b.SnapshotFailure)
-			case t.Kind == state.BackupFull && b.Full != nil && b.Full.ID == t.ID:
-				return fmt.Sprintf("backup %s is stored: %.1f MB in %s", t.ID, float64(b.Full.Bytes)/1e6, b.Full.Took.Round(time.Millisecond)), nil
+			case t.Kind == state.BackupFull && b.Full != nil && (b.Full.ID == t.ID || b.Full.Asked == t.ID):
+				return fmt.Sprintf("backup %s is stored: %.1f MB in %s", b.Full.ID, float64(b.Full.Bytes)/1e6, b.Full.Took.Round(time.Millisecond)), nil
 			case t.Kind == state.BackupDrill && b.Drill != nil && b.Drill.At.After(t.At):
 				return fmt.Sprintf("backup %s comes back, in %s: %s", b.Drill.ID, b.Drill.Took.Round(time.Millisecond), b.Drill.Text), nil
 			case t.Kind == state.BackupRestore && b.Restored != nil && b.Restored.At.After(t.At):

@@ -62,6 +62,19 @@ func TestAwaitBackup(t *testing.T) {
 		t.Fatalf("a snapshot that failed: %v", err)
 	}
 
+	// One that failed for a cause that may pass is waited for further, also as another backup.
+	again := state.BackupTask{ID: "b", Asked: "b", Tries: 1, Kind: state.BackupFull}
+	put(state.BackupsKey("shop", "db"), state.Backups{Again: &again, Failure: "target unavailable", RetryAt: at})
+	text, err = awaitBackup(ctx, s, "shop", "db", state.BackupTask{ID: "b", Kind: state.BackupFull}, func(doing string) {
+		if !strings.Contains(doing, "it failed and is tried again at") || !strings.Contains(doing, "target unavailable") {
+			t.Errorf("told %q", doing)
+		}
+		put(state.BackupsKey("shop", "db"), state.Backups{Full: &state.BackupDone{ID: "b2", Asked: "b", Bytes: 4e6}})
+	})
+	if err != nil || !strings.Contains(text, "backup b2 is stored: 4.0 MB") {
+		t.Fatalf("%q, %v", text, err)
+	}
+
 	// While it is under way its steps are told, each once.
 	task := state.BackupTask{ID: "c", Kind: state.BackupFull}
 	put(state.BackupsKey("shop", "db"), state.Backups{Task: &task})

@@ -22,6 +22,7 @@ type keepsBackups struct {
 
 	mu      sync.Mutex
 	report  state.BackupReport
+	trouble string // that holds up the task
 	task    *state.BackupTask
 	archive *state.Archive
 	stop    [2]context.CancelFunc // of the task and of the archive
@@ -54,6 +55,7 @@ func (k *keepsBackups) follow(as state.Assignment) {
 	}
 	if !sameTask(k.task, as.Backup) {
 		k.begin(0, as.Backup != nil, func(ctx context.Context) { k.do(ctx, *as.Backup, as) })
+		k.trouble = ""
 		if k.task = as.Backup; k.task != nil {
 			k.report = state.BackupReport{Task: k.task.ID, Doing: "beginning", Log: k.report.Log, LogError: k.report.LogError, Looked: k.report.Looked, Gap: k.report.Gap}
 		}
@@ -112,6 +114,9 @@ func (a *agent) backupReport() *state.BackupReport {
 		return nil
 	}
 	r := k.report
+	if k.trouble != "" && r.Doing != "" {
+		r.Doing += ": " + k.trouble
+	}
 	return &r
 }
 
@@ -151,6 +156,13 @@ func (k *keepsBackups) do(ctx context.Context, t state.BackupTask, as state.Assi
 		if err != nil {
 			return err
 		}
+		c.Target = backup.Patient{Target: c.Target, Tell: func(trouble string) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if k.trouble = ""; ctx.Err() == nil {
+				k.trouble = trouble
+			}
+		}}
 		switch t.Kind {
 		case state.BackupFull:
 			done, err = k.full(ctx, c, key, t, as)
@@ -170,7 +182,7 @@ func (k *keepsBackups) do(ctx context.Context, t state.BackupTask, as state.Assi
 	k.change(t.ID, true, func(r *state.BackupReport) {
 		r.Doing = ""
 		if err != nil {
-			r.Error = err.Error()
+			r.Error, r.Transient = err.Error(), errors.Is(err, backup.ErrUnavailable)
 			return
 		}
 		r.Done, r.Result = true, &done

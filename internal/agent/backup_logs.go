@@ -11,6 +11,8 @@ import (
 const (
 	// lastLogs bounds the storing of the last binary logs when another instance takes that over, or this one ends.
 	lastLogs = 10 * time.Second
+	// logPatience is how long a place that does not answer is asked again for binary logs: the next interval comes.
+	logPatience = 30 * time.Second
 	// lookEvery is how often what is stored is looked through for gaps: it lists a log a minute of half a year.
 	lookEvery = 15 * time.Minute
 )
@@ -41,6 +43,7 @@ func (k *keepsBackups) storeLogs(ctx context.Context, archive state.Archive, as 
 	var until time.Time
 	err := guarded("storing binary logs", func() error {
 		c, key, err := k.open(ctx, as, archive)
+		c.Target = backup.Patient{Target: c.Target, For: logPatience}
 		if err == nil {
 			until, err = k.runner.StoreLogs(ctx, c, key)
 		}
@@ -67,6 +70,7 @@ func (k *keepsBackups) lookForGaps(ctx context.Context, archive state.Archive, a
 		if err != nil {
 			return err
 		}
+		c.Target = backup.Patient{Target: c.Target, For: logPatience}
 		gap, err = newestGap(ctx, c)
 		return err
 	})

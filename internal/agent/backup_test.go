@@ -169,8 +169,14 @@ func TestBackupTasks(t *testing.T) {
 	b.fail = errors.New("the disk is full")
 	as.Backup = &state.BackupTask{ID: "20261121T041500Z", Kind: state.BackupFull, Archive: archive, At: time.Now()}
 	k.follow(as)
-	if r := until(k, as.Backup.ID); r.Error != "the disk is full" {
+	if r := until(k, as.Backup.ID); r.Error != "the disk is full" || r.Transient {
 		t.Fatalf("%+v", r)
+	}
+	b.fail = fmt.Errorf("storing it: %w", backup.ErrUnavailable)
+	as.Backup = &state.BackupTask{ID: "20261121T043000Z", Kind: state.BackupFull, Archive: archive, At: time.Now()}
+	k.follow(as)
+	if r := until(k, as.Backup.ID); !r.Transient {
+		t.Fatalf("a place that was away: %+v", r)
 	}
 	b.fail = nil
 	foreign := archive

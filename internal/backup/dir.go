@@ -95,7 +95,12 @@ func (d *Dir) write(ctx context.Context, name string, fill func(*os.File) error,
 }
 
 // Get implements Target.
-func (d *Dir) Get(_ context.Context, name string) (io.ReadCloser, error) {
+func (d *Dir) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+	return d.GetFrom(ctx, name, 0)
+}
+
+// GetFrom implements Target.
+func (d *Dir) GetFrom(_ context.Context, name string, from int64) (io.ReadCloser, error) {
 	path, err := d.path(name)
 	if err != nil {
 		return nil, err
@@ -104,7 +109,22 @@ func (d *Dir) Get(_ context.Context, name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, told(err))
 	}
-	return f, nil
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("reading %s: %w", name, told(err))
+	}
+	return file{f}, nil
+}
+
+// file is one whose reads say when its disk or share has gone.
+type file struct{ *os.File }
+
+func (f file) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	if err != nil && err != io.EOF {
+		err = told(err)
+	}
+	return n, err
 }
 
 // List implements Target.

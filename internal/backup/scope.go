@@ -55,6 +55,13 @@ func (s scoped) Get(ctx context.Context, name string) (io.ReadCloser, error) {
 	return s.target.Get(ctx, name)
 }
 
+func (s scoped) GetFrom(ctx context.Context, name string, from int64) (io.ReadCloser, error) {
+	if err := s.mayRead(name); err != nil {
+		return nil, err
+	}
+	return s.target.GetFrom(ctx, name, from)
+}
+
 func (s scoped) List(ctx context.Context, prefix string) ([]Object, error) {
 	if err := s.mayRead(prefix); err != nil {
 		return nil, err

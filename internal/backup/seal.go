@@ -146,6 +146,8 @@ func Open(r io.Reader, key Key, sum string) (io.ReadCloser, error) {
 		switch {
 		case errors.As(err, &none):
 			return nil, fmt.Errorf("%w: it was encrypted with another one than %s", ErrKey, key.Public())
+		case o.stored.err != nil:
+			return nil, o.stored.err
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
@@ -178,6 +180,8 @@ func (o *opened) Read(p []byte) (int, error) {
 			return n, fmt.Errorf("%w: its SHA-256 is %s and its manifest says %s; take another backup", ErrDamaged, got, o.want)
 		}
 		return n, io.EOF
+	case err != nil && o.stored.err != nil:
+		return n, o.stored.err // it could not be read, whatever was made of that
 	case err != nil && !o.any && errors.Is(err, zstd.ErrMagicMismatch):
 		return n, fmt.Errorf("%w: this is no backup, or it is encrypted and no key was given", ErrKey)
 	case err != nil:
@@ -192,10 +196,14 @@ type counted struct {
 	r   io.Reader
 	n   int64
 	sum hash.Hash
+	err error // that r ended with, unless it was its end
 }
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
 	c.n += int64(n)
 	c.sum.Write(p[:n])
 	return n, err

@@ -31,8 +31,10 @@ type Target interface {
 	Put(ctx context.Context, name string, r io.Reader) (int64, error)
 	// PutNew stores a small object if there is none of that name, else ErrExists.
 	PutNew(ctx context.Context, name string, b []byte) error
-	// Get opens an object for reading to its end; ErrNotFound.
+	// Get opens an object for reading to its end; ErrNotFound. A Read whose rest could not be reached is ErrUnavailable.
 	Get(ctx context.Context, name string) (io.ReadCloser, error)
+	// GetFrom opens what of an object begins at an offset, in bytes; beyond its end there is nothing, which is no error.
+	GetFrom(ctx context.Context, name string, from int64) (io.ReadCloser, error)
 	// List returns the objects whose name starts with prefix, by name.
 	List(ctx context.Context, prefix string) ([]Object, error)
 	// Delete removes; what does not exist is no error.

@@ -37,6 +37,9 @@ func (r Restorer) Drill(ctx context.Context, c backup.Catalog, m backup.Manifest
 	if ctx.Err() != nil {
 		return d, context.Cause(ctx)
 	}
+	if errors.Is(err, backup.ErrUnavailable) {
+		return d, err // says nothing of the backup
+	}
 	if d.OK = err == nil; err != nil {
 		d.Error = err.Error()
 	}

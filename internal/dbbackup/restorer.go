@@ -167,7 +167,7 @@ func outOfPipe(ctx context.Context, run behavior.Commander, path string, from io
 	_, err = io.CopyBuffer(struct{ io.Writer }{pipe.W}, struct{ io.Reader }{from}, make([]byte, 64<<10))
 	pipe.W.Close()
 	ran := <-done
-	if err != nil && (errors.Is(err, backup.ErrDamaged) || errors.Is(err, backup.ErrKey) || ran == nil) {
+	if err != nil && (errors.Is(err, backup.ErrUnavailable) || errors.Is(err, backup.ErrDamaged) || errors.Is(err, backup.ErrKey) || ran == nil) {
 		return err // of the stream; what the program made of half of it says less
 	}
 	return ran

@@ -75,23 +75,23 @@ func (p *pass) followTask(b *state.Backups) {
 	}
 	switch {
 	case !t.Temporary && (m == nil || m.standing == gone || m.standing == leaving || p.absent(m)):
-		p.taskFailed(b, t.Server+" is gone")
+		p.taskFailed(b, t.Server+" is gone", false)
 	case m.Report == nil || m.Report.Backup == nil || m.Report.Backup.Task != t.ID:
 		if p.since(t.At) > backupLimit {
-			p.taskFailed(b, fmt.Sprintf("%s has not said anything of it for %s", t.Server, brief(p.since(t.At))))
+			p.taskFailed(b, fmt.Sprintf("%s has not said anything of it for %s", t.Server, brief(p.since(t.At))), false)
 		}
 	case m.Report.Backup.Error != "":
-		p.taskFailed(b, m.Report.Backup.Error)
+		p.taskFailed(b, m.Report.Backup.Error, m.Report.Backup.Transient)
 	case m.Report.Backup.Done && m.Report.Backup.Result != nil:
 		p.taskDone(b, *m.Report.Backup.Result)
 	case p.since(t.At) > backupLimit:
-		p.taskFailed(b, fmt.Sprintf("it is not done after %s", brief(p.since(t.At))))
+		p.taskFailed(b, fmt.Sprintf("it is not done after %s", brief(p.since(t.At))), false)
 	}
 }
 
 func (p *pass) taskDone(b *state.Backups, done state.BackupDone) {
 	t := b.Task
-	done.Server = cmp.Or(done.Server, t.Server)
+	done.Server, done.Asked = cmp.Or(done.Server, t.Server), t.Asked
 	switch t.Kind {
 	case state.BackupDrill:
 		b.Drill = &done
@@ -104,9 +104,14 @@ func (p *pass) taskDone(b *state.Backups, done state.BackupDone) {
 	b.Task, b.Tries, b.Failure, b.RetryAt = nil, 0, "", time.Time{}
 }
 
-func (p *pass) taskFailed(b *state.Backups, why string) {
+// taskFailed gives a try up. transient: the cause may pass.
+func (p *pass) taskFailed(b *state.Backups, why string, transient bool) {
 	t := b.Task
 	b.Task, b.Failure = nil, why
+	if transient && (t.Kind == state.BackupDrill || t.By != "") && p.tryAgain(b, *t) {
+		p.noteBackup(warning, t.Server, fmt.Sprintf("the %s could not be done: %s; trying again in %s", t.Kind, why, brief(b.RetryAt.Sub(p.now))))
+		return
+	}
 	if t.Kind == state.BackupDrill {
 		// A backup that does not come back is what the drill is there to find. It is not tried again until the next one: the
 		// same backup would fail the same way.
@@ -117,6 +122,10 @@ func (p *pass) taskFailed(b *state.Backups, why string) {
 	b.Tries++
 	wait := min(backupFirstRetry<<min(b.Tries-1, 10), backupLastRetry)
 	b.RetryAt = p.now.Add(wait)
+	if t.By != "" {
+		p.noteBackup(failure, t.Server, fmt.Sprintf("the backup asked for by %s failed: %s", t.By, why))
+		return
+	}
 	p.noteBackup(warning, t.Server, fmt.Sprintf("the backup failed: %s; trying again in %s", why, brief(wait)))
 }
 
@@ -157,6 +166,10 @@ func (p *pass) nextTask(b *state.Backups) {
 	}
 	if w := p.backupWish(); w != nil {
 		p.begin(b, *w, "asked for by "+orElse(w.By, "somebody"))
+		return
+	}
+	if b.Again != nil {
+		p.beginAgain(b)
 		return
 	}
 	if r := b.Restored; r != nil && !taken(b.Full, r.At) && p.since(r.At) <= declared.Window.Std() && p.settled(r.At) {

@@ -87,8 +87,8 @@ func (p *pass) beginRestore(b *state.Backups, t state.BackupTask) {
 	if t.Snapshot = p.snapshotOf(b, t); t.Snapshot != nil {
 		t.Temporary = true
 	}
-	b.Task = &t
-	p.noteBackup(warning, d.Primary, fmt.Sprintf("the restore asked for by %s begins on %s; until the data is whole, what is there serves on", orElse(t.By, "somebody"), d.Primary))
+	b.Task, b.Again = &t, nil
+	p.noteBackup(warning, d.Primary, fmt.Sprintf("the restore asked for by %s begins on %s%s; until the data is whole, what is there serves on", orElse(t.By, "somebody"), d.Primary, tryOf(t)))
 }
 
 // followRestoring looks how far the restore under way has come.
@@ -99,15 +99,15 @@ func (p *pass) followRestoring(b *state.Backups) {
 	if p.database != nil {
 		db = &p.database.db
 	}
-	why := ""
+	why, transient := "", false
 	switch {
 	case db != nil && db.Restored == t.ID:
-		b.Restored = &state.BackupDone{ID: t.Backup, At: p.now, Took: p.since(t.At), Server: t.Server}
+		b.Restored = &state.BackupDone{ID: t.Backup, Asked: t.Asked, At: p.now, Took: p.since(t.At), Server: t.Server}
 		b.Task, b.Failure, b.RetryAt, b.Tries = nil, "", time.Time{}, 0
 		p.noteBackup(info, t.Server, fmt.Sprintf("the restore is done in %s; the other servers are cloned from %s, and what data there was is kept aside on its volume", brief(p.since(t.At)), t.Server))
 		return
 	case m != nil && m.report() != nil && m.report().RestoreFailed == t.ID:
-		why = m.report().Error
+		why, transient = m.report().Error, m.report().RestoreTransient
 	case db == nil || db.Failover != nil || db.Primary != t.Server:
 		why = t.Server + " is the primary no more"
 	case p.since(t.At) > backupLimit:
@@ -118,5 +118,9 @@ func (p *pass) followRestoring(b *state.Backups) {
 		return
 	}
 	b.Task, b.Failure = nil, why
+	if transient && p.tryAgain(b, *t) {
+		p.noteBackup(warning, t.Server, fmt.Sprintf("the restore failed: %s. The data of before is in force; trying again in %s", why, brief(b.RetryAt.Sub(p.now))))
+		return
+	}
 	p.noteBackup(failure, t.Server, fmt.Sprintf("the restore failed: %s. The data of before is in force", orElse(why, "no reason is given")))
 }

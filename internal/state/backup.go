@@ -26,16 +26,20 @@ type BackupTask struct {
 	Position string    `json:"position,omitempty"`
 	Query    string    `json:"query,omitempty"` // of a drill
 	Archive
-	At     time.Time `json:"at"`              // asked for
-	By     string    `json:"by,omitempty"`    // a person; "" for the schedule
-	Force  bool      `json:"force,omitempty"` // a restore may replace data
-	Tries  int       `json:"tries,omitempty"`
+	At     time.Time `json:"at"`               // asked for
+	By     string    `json:"by,omitempty"`     // a person; "" for the schedule
+	Force  bool      `json:"force,omitempty"`  // a restore may replace data
+	Tries  int       `json:"tries,omitempty"`  // that failed for a cause that may pass
+	Asked  string    `json:"asked,omitempty"`  // the ID of its first try, "" of that itself
 	Server string    `json:"server,omitempty"` // instance that has it
 	// Temporary: it needs an instance of index 0 that is launched for it. Snapshot is what the volume of that instance is made of, nil
 	// for an empty one: a drill rehearses it, and a restore takes its data from there.
 	Temporary bool      `json:"temporary,omitempty"`
 	Snapshot  *Snapshot `json:"snapshot,omitempty"`
 }
+
+// Is tells whether it is the task that was asked for with an id, or another try of it.
+func (t *BackupTask) Is(id string) bool { return t != nil && (t.ID == id || t.Asked == id && id != "") }
 
 // Archive is where a role's backups lie.
 type Archive struct {
@@ -72,6 +76,8 @@ type Backups struct {
 	// Tries counts the failures of the present due time; Overdue that this was said.
 	Tries   int  `json:"tries,omitempty"`
 	Overdue bool `json:"overdue,omitempty"`
+	// Again is what failed for a cause that may pass, and is begun again at RetryAt.
+	Again *BackupTask `json:"again,omitempty"`
 	// RetryAt is when what failed is tried again, Failure why it failed.
 	RetryAt time.Time `json:"retry_at,omitzero"`
 	Failure string    `json:"failure,omitempty"`
@@ -98,6 +104,7 @@ type Snapshot struct {
 // BackupDone is a task that went well.
 type BackupDone struct {
 	ID     string        `json:"id"`              // of the backup
+	Asked  string        `json:"asked,omitempty"` // BackupTask.Asked
 	At     time.Time     `json:"at"`              // that it shows, or that the drill ended
 	Took   time.Duration `json:"took,omitempty"`  // nanoseconds
 	Bytes  int64         `json:"bytes,omitempty"` // stored
@@ -107,12 +114,14 @@ type BackupDone struct {
 
 // BackupReport is what an agent says of its task and of its archive.
 type BackupReport struct {
-	Task   string      `json:"task,omitempty"` // id of the task that the rest is about
-	Doing  string      `json:"doing,omitempty"`
-	Bytes  int64       `json:"bytes,omitempty"` // so far, before compression
-	Done   bool        `json:"done,omitempty"`
-	Error  string      `json:"error,omitempty"` // final
-	Result *BackupDone `json:"result,omitempty"`
+	Task  string `json:"task,omitempty"` // id of the task that the rest is about
+	Doing string `json:"doing,omitempty"`
+	Bytes int64  `json:"bytes,omitempty"` // so far, before compression
+	Done  bool   `json:"done,omitempty"`
+	Error string `json:"error,omitempty"` // final
+	// Transient: the place of the backups could not be reached, which says nothing of the task.
+	Transient bool        `json:"transient,omitempty"`
+	Result    *BackupDone `json:"result,omitempty"`
 
 	Log      time.Time `json:"log,omitzero"` // everything committed here until then is stored
 	LogError string    `json:"log_error,omitempty"`

@@ -175,6 +175,8 @@ type DatabaseReport struct {
 	Error   string `json:"error,omitempty"` // why the order is not carried out yet
 	// RestoreFailed is the id of the restore that failed here, and is not tried again; Error says why.
 	RestoreFailed string `json:"restore_failed,omitempty"`
+	// RestoreTransient: it failed because the place of the backups could not be reached.
+	RestoreTransient bool `json:"restore_transient,omitempty"`
 
 	Writable bool   `json:"writable,omitempty"`
 	Empty    bool   `json:"empty,omitempty"`    // it holds no data: never initialised, never cloned

@@ -309,6 +309,12 @@ func get(w http.ResponseWriter, r *http.Request, b *bucket, key string) *wire.Er
 	if o.kind != "" {
 		w.Header().Set("Content-Type", o.kind)
 	}
+	if from, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
+		first, _, _ := strings.Cut(from, "-")
+		if n, err := strconv.Atoi(first); err == nil && n >= len(o.body) {
+			return wire.Errorf("InvalidRange", "The requested range is not satisfiable").With(http.StatusRequestedRangeNotSatisfiable)
+		}
+	}
 	if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && r.Header.Get("Range") == "" {
 		for k, v := range o.checksum {
 			w.Header().Set(k, v)

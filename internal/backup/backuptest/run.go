@@ -59,6 +59,25 @@ func Run(t *testing.T, open func(t *testing.T) backup.Target) {
 			t.Error("other bytes came back")
 		}
 	})
+	t.Run("from an offset", func(t *testing.T) {
+		target := open(t)
+		put(t, target, "x", "0123456789")
+		for from, want := range map[int64]string{0: "0123456789", 4: "456789", 9: "9", 10: "", 11: ""} {
+			r, err := target.GetFrom(t.Context(), "x", from)
+			if err != nil {
+				t.Errorf("from %d: %v", from, err)
+				continue
+			}
+			got, err := io.ReadAll(r)
+			r.Close()
+			if err != nil || string(got) != want {
+				t.Errorf("from %d: %q, %v", from, got, err)
+			}
+		}
+		if _, err := target.GetFrom(t.Context(), "no/such", 4); !errors.Is(err, backup.ErrNotFound) {
+			t.Errorf("of what there is not: %v", err)
+		}
+	})
 	t.Run("nothing half-made", func(t *testing.T) {
 		target := open(t)
 		put(t, target, "kept", "before")

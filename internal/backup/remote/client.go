@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
 )
@@ -96,11 +98,35 @@ func (c *Client) PutNew(ctx context.Context, name string, b []byte) error {
 
 // Get implements backup.Target.
 func (c *Client) Get(ctx context.Context, name string) (io.ReadCloser, error) {
-	response, err := c.do(ctx, http.MethodGet, object(name), nil, nil)
+	return c.GetFrom(ctx, name, 0)
+}
+
+// GetFrom implements backup.Target.
+func (c *Client) GetFrom(ctx context.Context, name string, from int64) (io.ReadCloser, error) {
+	path := object(name)
+	if from > 0 {
+		path += "&from=" + strconv.FormatInt(from, 10)
+	}
+	response, err := c.do(ctx, http.MethodGet, path, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	return response.Body, nil
+	if from > 0 && response.Header.Get(fromHeader) != strconv.FormatInt(from, 10) {
+		response.Body.Close()
+		return nil, errors.New("the farm's gateway cannot send part of an object: its sidecar is of an earlier version, upgrade that")
+	}
+	return arriving{response.Body}, nil
+}
+
+// arriving is a body whose end may not come.
+type arriving struct{ io.ReadCloser }
+
+func (a arriving) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: the farm's gateway broke off: %w", backup.ErrUnavailable, err)
+	}
+	return n, err
 }
 
 // List implements backup.Target.

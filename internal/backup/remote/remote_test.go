@@ -35,6 +35,36 @@ func TestRemote(t *testing.T) {
 	backuptest.Run(t, func(t *testing.T) backup.Target { return over(t, dir(t)) })
 }
 
+// TestResumed: the gateway is restarted, or what lies behind it breaks off, in the middle of an object.
+func TestResumed(t *testing.T) {
+	faulty := &backuptest.Faulty{Target: dir(t), Fails: backuptest.Every(7)}
+	text := strings.Repeat("0123456789", 600)
+	if _, err := faulty.Target.Put(t.Context(), "x", strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	c := over(t, faulty)
+	request := c.Request
+	c.Request = func(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+		if asked++; asked%2 == 0 {
+			path = "/nothing-is-there" // as another process that has taken the port for a moment
+			method = http.MethodPost
+		}
+		return request(ctx, method, path, body)
+	}
+	r, err := backup.Patient{Target: c}.Get(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || string(got) != text {
+		t.Errorf("%d bytes of %d came, %v", len(got), len(text), err)
+	}
+	if asked < 6 {
+		t.Errorf("it was asked %d times", asked)
+	}
+}
+
 // TestScoped: an instance reaches its own role's place, and reads another's only if it was told to.
 func TestScoped(t *testing.T) {
 	all := dir(t)

@@ -3,8 +3,10 @@ package remote
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
@@ -17,7 +19,10 @@ const (
 	piece = 256 << 10
 )
 
-// Serve answers one request of a Client on target. Paths end in /object?name= or /list?prefix=.
+// fromHeader confirms the offset that an answer begins at: who does not know of offsets answers with the whole.
+const fromHeader = "X-Farmhand-From"
+
+// Serve answers one request of a Client on target. Paths end in /object?name=, with &from= for what begins at an offset, or /list?prefix=.
 func Serve(w http.ResponseWriter, r *http.Request, target backup.Target) {
 	name := r.URL.Query().Get("name")
 	var err error
@@ -64,7 +69,15 @@ func Serve(w http.ResponseWriter, r *http.Request, target backup.Target) {
 
 // send streams an object. Once a byte is out an error can only break the stream off, which the client notices.
 func send(w http.ResponseWriter, r *http.Request, target backup.Target, name string) error {
-	o, err := target.Get(r.Context(), name)
+	from := int64(0)
+	if text := r.URL.Query().Get("from"); text != "" {
+		var err error
+		if from, err = strconv.ParseInt(text, 10, 64); err != nil || from < 0 {
+			return fmt.Errorf("from=%q is no offset", text)
+		}
+		w.Header().Set(fromHeader, strconv.FormatInt(from, 10))
+	}
+	o, err := target.GetFrom(r.Context(), name, from)
 	if err != nil {
 		return err
 	}

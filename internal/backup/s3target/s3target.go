@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
 )
@@ -22,6 +24,8 @@ const (
 	// partSize times S3's limit of 10,000 parts is the largest backup, 156 GiB compressed; partsAtOnce of them are held in memory.
 	partSize    = 16 << 20
 	partsAtOnce = 2
+	// partAttempts of a part, ever farther apart, are a minute or so: what is streamed cannot be sent anew when a part is given up.
+	partAttempts = 10
 	// tidyTime is how long the abort of a broken upload may take.
 	tidyTime = 30 * time.Second
 )
@@ -45,7 +49,8 @@ func New(client *s3.Client, bucket, prefix string) (*Target, error) {
 		}
 		prefix += "/"
 	}
-	up := transfermanager.New(client, func(o *transfermanager.Options) {
+	stubborn := s3.New(client.Options(), func(o *s3.Options) { o.RetryMaxAttempts = partAttempts })
+	up := transfermanager.New(stubborn, func(o *transfermanager.Options) {
 		o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency, o.FailTimeout = partSize, partSize, partsAtOnce, tidyTime
 	})
 	return &Target{client: client, up: up, bucket: bucket, prefix: prefix}, nil
@@ -109,15 +114,43 @@ func (t *Target) PutNew(ctx context.Context, name string, b []byte) error {
 
 // Get implements backup.Target.
 func (t *Target) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+	return t.GetFrom(ctx, name, 0)
+}
+
+// GetFrom implements backup.Target by a range request.
+func (t *Target) GetFrom(ctx context.Context, name string, from int64) (io.ReadCloser, error) {
 	key, err := t.key(name)
 	if err != nil {
 		return nil, err
 	}
-	out, err := t.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &t.bucket, Key: key})
+	in := &s3.GetObjectInput{Bucket: &t.bucket, Key: key}
+	if from > 0 {
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-", from))
+	}
+	out, err := t.client.GetObject(ctx, in)
+	var api smithy.APIError
+	if from > 0 && errors.As(err, &api) && api.ErrorCode() == "InvalidRange" {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
 	if err != nil {
 		return nil, t.told("reading", name, err)
 	}
-	return out.Body, nil
+	return &body{out.Body, t, name}, nil
+}
+
+// body is one whose end may not come.
+type body struct {
+	io.ReadCloser
+	of   *Target
+	name string
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("reading s3://%s/%s%s: %w: %w", b.of.bucket, b.of.prefix, b.name, backup.ErrUnavailable, err)
+	}
+	return n, err
 }
 
 // List implements backup.Target.
@@ -168,8 +201,12 @@ func (t *Target) told(doing, name string, err error) error {
 		return fmt.Errorf("%s: %w", what, backup.ErrExists)
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken":
 		return fmt.Errorf("%s: %w: %s; give the role that stores backups s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there", what, backup.ErrDenied, api.ErrorMessage())
-	case "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout":
+	case "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling", "ThrottlingException":
 		return fmt.Errorf("%s: %w: %w", what, backup.ErrUnavailable, err)
+	}
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError {
+		return fmt.Errorf("%s: %w: %w", what, backup.ErrUnavailable, err) // of what stands before S3
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

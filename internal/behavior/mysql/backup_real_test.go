@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup/backuptest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
@@ -122,12 +124,26 @@ func TestBackups(t *testing.T) {
 	if err := os.WriteFile(data, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// The place is away, for longer than anybody is patient.
+	n.runner.Backups = func(context.Context, string) (backup.Target, error) {
+		return nil, fmt.Errorf("%w: the network is away", backup.ErrUnavailable)
+	}
+	restore(state.BackupTask{ID: "away", Kind: state.BackupRestore, Position: position, Force: true, Archive: state.Archive{UID: "one"}})
+	n.until("a failure that may pass", func(d state.DatabaseReport) bool {
+		return d.RestoreFailed == "away" && d.RestoreTransient && d.Writable
+	})
+	// It is back, and breaks off again and again.
+	faulty := &backuptest.Faulty{Target: target, Fails: func(what string, i int) bool { return what != "Put" && i%200 == 100 }}
+	n.runner.Backups = func(context.Context, string) (backup.Target, error) { return faulty, nil }
 	restore(state.BackupTask{ID: "good", Kind: state.BackupRestore, Position: position, Force: true, Archive: state.Archive{UID: "one"}})
 	n.until("the restore", func(d state.DatabaseReport) bool {
 		return d.Done == r.decided().Orders[n.name()].Seq && d.Writable && d.RestoreFailed == ""
 	})
 	if got := count(t, n.app(), "orders"); got != 3 {
 		t.Fatalf("restored to %s: %d orders, not 3\n%s", position, got, tail(n.out.String()))
+	}
+	if faulty.Asked() < 500 {
+		t.Errorf("only %d calls and reads", faulty.Asked())
 	}
 	if kept, err := n.runner.volume.aside(); err != nil || len(kept) != 1 {
 		t.Fatalf("kept aside: %v, %v", kept, err)

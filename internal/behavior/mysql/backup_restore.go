@@ -14,8 +14,11 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
-// restoreFailure is why a task's restore failed: it is not tried again by itself, since the data of before serves on.
-type restoreFailure struct{ task, why string }
+// restoreFailure is why a task's restore failed: the server does not try again by itself, since the data of before serves on.
+type restoreFailure struct {
+	task, why string
+	transient bool // the place of the backups could not be reached
+}
 
 // restoreFirst carries out the restore that an order asks for, unless the data is of it already. The server that runs goes on until
 // the restored data is whole; then that takes its place, and what was there is kept aside.
@@ -38,7 +41,7 @@ func (r *runner) restoreFirst(ctx context.Context, order state.DatabaseOrder) er
 		r.mu.Lock()
 		r.restoreFailed = restoreFailure{}
 		if err != nil {
-			r.restoreFailed = restoreFailure{t.ID, err.Error()}
+			r.restoreFailed = restoreFailure{t.ID, err.Error(), errors.Is(err, backup.ErrUnavailable)}
 		}
 		r.mu.Unlock()
 		poke(r.changed)
@@ -62,7 +65,7 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 	if err != nil {
 		return err
 	}
-	c := backup.Catalog{Target: target, Farm: r.Assignment.Farm, Role: r.Assignment.Role.Name, UID: t.UID}
+	c := backup.Catalog{Target: backup.Patient{Target: target, Tell: r.troubled}, Farm: r.Assignment.Farm, Role: r.Assignment.Role.Name, UID: t.UID}
 	if t.From != "" {
 		c.Role = t.From
 	}

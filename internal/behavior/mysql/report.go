@@ -30,6 +30,7 @@ type carried struct {
 // view is what was last seen of the server. Guarded by runner.mu.
 type view struct {
 	doing, err, diverged string
+	trouble              string // that holds up what is done
 
 	status  dbserver.Status
 	known   bool   // status means something
@@ -170,6 +171,10 @@ func (r *runner) DatabaseReport(context.Context) state.DatabaseReport {
 	if d.RestoreFailed = r.restoreFailed.task; d.RestoreFailed != "" && d.Error == "" {
 		d.Error = r.restoreFailed.why
 	}
+	d.RestoreTransient = d.RestoreFailed != "" && r.restoreFailed.transient
+	if v.trouble != "" {
+		d.Doing += ": " + v.trouble
+	}
 	if d.Flavor == "" {
 		d.Flavor = dbserver.FlavorMariaDB
 	}
@@ -211,6 +216,13 @@ func (r *runner) DatabaseChanged() <-chan struct{} { return r.changed }
 func (r *runner) doing(what string) {
 	r.mu.Lock()
 	r.view.doing = what
+	r.mu.Unlock()
+}
+
+// troubled tells what holds up what is done, "" when it is over.
+func (r *runner) troubled(why string) {
+	r.mu.Lock()
+	r.view.trouble = why
 	r.mu.Unlock()
 }
 

@@ -24,8 +24,8 @@ func (s *Server) backups(w http.ResponseWriter, r *http.Request) {
 	remote.Serve(w, r, target)
 }
 
-// Backups is the place of the role's backups, through the gateway. It does not try again while the sidecar is away: what is
-// under way then is cut off.
+// Backups is the place of the role's backups, through the gateway. It does not try again while the sidecar is away: that is
+// backup.Patient's.
 func (c *Client) Backups() backup.Target {
 	return &remote.Client{
 		HTTP: &http.Client{Transport: c.http.Transport},
