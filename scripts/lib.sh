@@ -9,6 +9,8 @@ tofu_version=1.12.6
 cache_dir=${XDG_CACHE_HOME:-$HOME/.cache}/farmhand
 # shellcheck disable=SC2034 # scripts/setup.sh uses it
 dynalite_version=4.0.0 # as internal/store/dynamodb/dynalitetest has it
+# shellcheck disable=SC2034 # scripts/mysql-root.sh uses it
+mysql_root=/var/cache/farmhand/mysql # as internal/dbserver/mysqltest has it: root's own cache is closed to the user that servers run as
 cached_tofu=$cache_dir/tofu-$tofu_version/tofu
 
 say() { printf '%s\n' "$*"; }
