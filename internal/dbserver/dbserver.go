@@ -1,13 +1,12 @@
 // Package dbserver speaks to one database server over its local socket, whichever it is: what it is asked, told and
 // made to be so that one of several is the primary and the others replicate from it.
 //
-// It decides nothing and knows nothing of farms. MariaDB 10.11 and MySQL 8.4 are behind one interface, Server; Open
-// finds out which it is. Start at Server and Status, then mariadb.go and mysql.go.
+// It decides nothing and knows nothing of farms. MariaDB 10.11 and MySQL, from 8.4 on, are behind one interface, Server; Open
+// finds out which it is. Start at Server and Status, then mariadb.go and mysql*.go.
 package dbserver
 
 import (
 	"context"
-	"time"
 )
 
 // Flavors of servers: what their positions look like.
@@ -41,9 +40,12 @@ type Server interface {
 	Status(ctx context.Context) (Status, error)
 
 	// MakeReadOnly returns when nobody's commit but an administrator's can succeed any more. Commits that wait for an
-	// acknowledgement hold it up: see Fence.
+	// acknowledgement hold it up: see Fence. Given up, it does not come later.
 	MakeReadOnly(ctx context.Context) error
 	MakeWritable(ctx context.Context) error
+	// Fence is MakeReadOnly even while commits wait for an acknowledgement that will not come: whoever waits is cut off, and not told
+	// that it succeeded. In the end it is EndSessions, too.
+	Fence(ctx context.Context) error
 	// EndSessions cuts all connections but those of replication and of local administrators, and counts them.
 	EndSessions(ctx context.Context) (int, error)
 
@@ -82,7 +84,8 @@ type Status struct {
 	Writable bool
 	Position string // of everything applied or written here
 	Received string // of everything received, applied or not; Position where it follows nobody
-	// Own is the last transaction that this server wrote itself, "" if what it applied last came from its source.
+	// Own is what this server wrote itself and its source may lack: of MariaDB its last transaction, "" if what it applied last came from
+	// its source; of MySQL all of them.
 	Own string
 
 	Source     string // host:port that it replicates from, "" for none
@@ -103,26 +106,4 @@ type Status struct {
 	Acks     bool // of a replica: its acknowledgements are counted
 	Clients  int  // replicas that acknowledge
 	Waiting  int  // sessions whose commits wait
-}
-
-// Fence makes a server read-only even while commits wait for an acknowledgement that will not come: whoever waits is cut
-// off, unanswered, until nothing holds the change up. It returns the first error of MakeReadOnly, or ctx's.
-func Fence(ctx context.Context, s Server) error {
-	done := make(chan error, 1)
-	go func() { done <- s.MakeReadOnly(ctx) }()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		_, _ = s.EndSessions(ctx) // once more when it is read-only
-		select {
-		case err := <-done:
-			if err == nil {
-				_, err = s.EndSessions(ctx)
-			}
-			return err
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
 }

@@ -2,14 +2,11 @@ package dbserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"regexp"
 	"strconv"
 	"strings"
-
-	driver "github.com/go-sql-driver/mysql"
 )
 
 // mariaDB is MariaDB 10.11 (10.10 brought MASTER_DEMOTE_TO_SLAVE).
@@ -62,29 +59,20 @@ func (m *mariaDB) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
+var mariaDBDialect = dialect{readOnly: "SET GLOBAL read_only = 1", kill: "KILL HARD CONNECTION "}
+
 func (m *mariaDB) MakeReadOnly(ctx context.Context) error {
-	return m.run(ctx, "making the server read-only", "SET GLOBAL read_only = 1")
+	return m.becomeReadOnly(ctx, mariaDBDialect)
 }
 
 func (m *mariaDB) MakeWritable(ctx context.Context) error {
 	return m.run(ctx, "making the server writable", "SET GLOBAL read_only = 0")
 }
 
-func (m *mariaDB) EndSessions(ctx context.Context) (int, error) {
-	return m.end(ctx, "KILL HARD CONNECTION ")
-}
+func (m *mariaDB) EndSessions(ctx context.Context) (int, error) { return m.end(ctx, mariaDBDialect) }
 
-// end cuts the sessions one by one; one that is gone already is as good.
-func (b base) end(ctx context.Context, kill string) (int, error) {
-	ids, err := b.sessions(ctx)
-	for _, id := range ids {
-		var gone *driver.MySQLError
-		if e := b.exec(ctx, "cutting a connection", kill+id); e != nil && !(errors.As(e, &gone) && gone.Number == 1094) && err == nil {
-			err = e
-		}
-	}
-	return len(ids), err
-}
+// Fence implements Server. Here whoever waits for an acknowledgement waits no longer when cut off.
+func (m *mariaDB) Fence(ctx context.Context) error { return m.fence(ctx, mariaDBDialect, nil) }
 
 // Follow implements Server.
 func (m *mariaDB) Follow(ctx context.Context, s Source) error {

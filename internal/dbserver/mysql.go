@@ -2,11 +2,15 @@ package dbserver
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
+	"strings"
+	"time"
 )
 
-// mySQL is MySQL 8.4, which knows SHOW REPLICA STATUS and no more of what it replaced.
+// mySQL is MySQL from 8.4 on, which knows SHOW REPLICA STATUS and no more of what it replaced. The plugins semisync_source and
+// semisync_replica are to be loaded.
 type mySQL struct{ base }
 
 var _ Server = (*mySQL)(nil)
@@ -30,6 +34,9 @@ func (m *mySQL) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{Writable: !on(v["read_only"]), Position: v["executed"], Received: v["executed"], Behind: -1, CaughtUp: true}
+	if s.Own, err = m.written(ctx, v["executed"], v["server_uuid"]); err != nil {
+		return Status{}, err
+	}
 	s.SemiSync, s.Acks = on(v["semi_sync"]), on(semi["rpl_semi_sync_replica_status"])
 	s.Clients, _ = strconv.Atoi(semi["rpl_semi_sync_source_clients"])
 	s.Waiting, _ = strconv.Atoi(semi["rpl_semi_sync_source_wait_sessions"])
@@ -63,16 +70,59 @@ func (m *mySQL) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-func (m *mySQL) MakeReadOnly(ctx context.Context) error {
-	return m.run(ctx, "making the server read-only", "SET GLOBAL super_read_only = ON")
+// written is the part of the executed set that the server of that uuid wrote itself. No two servers' data have one uuid: it is
+// neither cloned nor copied.
+func (m *mySQL) written(ctx context.Context, executed, uuid string) (string, error) {
+	if uuid == "" || !strings.Contains(executed, uuid) {
+		return "", nil
+	}
+	var own string
+	// All of a server's numbers, less those that were executed, are those that were not.
+	all := uuid + ":1-9223372036854775806"
+	err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBTRACT(?, GTID_SUBTRACT(?, ?))", all, all, executed).Scan(&own)
+	if err != nil {
+		return "", fmt.Errorf("asking the server what it wrote itself: %w", err)
+	}
+	return own, nil
 }
+
+var mySQLDialect = dialect{readOnly: "SET GLOBAL super_read_only = ON", kill: "KILL CONNECTION "}
+
+func (m *mySQL) MakeReadOnly(ctx context.Context) error { return m.becomeReadOnly(ctx, mySQLDialect) }
 
 func (m *mySQL) MakeWritable(ctx context.Context) error {
 	return m.run(ctx, "making the server writable", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
 }
 
-func (m *mySQL) EndSessions(ctx context.Context) (int, error) {
-	return m.end(ctx, "KILL CONNECTION ")
+func (m *mySQL) EndSessions(ctx context.Context) (int, error) { return m.end(ctx, mySQLDialect) }
+
+// Fence implements Server. Here whoever waits for an acknowledgement goes on waiting when cut off, and holds the change up, until
+// semi-synchronous replication is off for a moment.
+func (m *mySQL) Fence(ctx context.Context) error { return m.fence(ctx, mySQLDialect, m.release) }
+
+func (m *mySQL) release(ctx context.Context) error {
+	all, err := m.connections(ctx)
+	if err != nil {
+		return err
+	}
+	cut := 0
+	for _, c := range all {
+		if c.awaitsAcknowledgement() {
+			if c.command != "Killed" {
+				return nil // an administrator's own, who is there to be told that it succeeded
+			}
+			cut++
+		}
+	}
+	if cut == 0 {
+		return nil
+	}
+	if err := m.SemiSync(ctx, false); err != nil {
+		return err
+	}
+	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return m.SemiSync(again, true)
 }
 
 // Follow implements Server. Auto position asks the source for all that gtid_executed lacks: nothing is to be done about
@@ -105,7 +155,14 @@ func (m *mySQL) WaitApplied(ctx context.Context, position string) error {
 	return wait(ctx, func() (bool, error) {
 		var held bool
 		err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBSET(?, @@global.gtid_executed)", position).Scan(&held)
-		return held, err
+		if held || err != nil {
+			return held, err
+		}
+		r, err := m.one(ctx, "asking how far the server has applied", "SHOW REPLICA STATUS")
+		if err == nil && r["replica_sql_running"] == "No" && r["last_sql_error"] != "" {
+			err = fmt.Errorf("applying stopped short of %s: %s", position, r["last_sql_error"])
+		}
+		return false, err
 	})
 }
 
@@ -121,7 +178,12 @@ func (m *mySQL) SemiSync(ctx context.Context, on bool) error {
 	return m.run(ctx, "switching semi-synchronous replication", "SET GLOBAL rpl_semi_sync_source_enabled = "+onOff(on))
 }
 
+// Seed implements Server. What the data itself has executed counts where that holds position.
 func (m *mySQL) Seed(ctx context.Context, position string) error {
+	err := m.db.QueryRowContext(ctx, "SELECT IF(GTID_SUBSET(?, @@global.gtid_executed), @@global.gtid_executed, ?)", position, position).Scan(&position)
+	if err != nil {
+		return fmt.Errorf("asking a clone what it has applied: %w", err)
+	}
 	if err := m.run(ctx, "forgetting the binary log of a clone", "STOP REPLICA", "RESET REPLICA ALL", "RESET BINARY LOGS AND GTIDS"); err != nil {
 		return err
 	}
@@ -132,9 +194,4 @@ func (m *mySQL) Beyond(ctx context.Context, mine, than string) (bool, error) {
 	var within bool
 	err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBSET(?, ?)", mine, than).Scan(&within)
 	return !within, err
-}
-
-// Ensure implements Server. Passwords are salted, so that what is in force cannot be compared: they are set each time.
-func (m *mySQL) Ensure(ctx context.Context, a Accounts) error {
-	return m.ensure(ctx, a, func(string, string) (bool, error) { return false, nil })
 }

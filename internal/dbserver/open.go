@@ -16,7 +16,7 @@ func Open(ctx context.Context, socket string) (Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := identify(ctx, db)
+	s, err := identify(ctx, db, socket)
 	if err != nil {
 		db.Close()
 		return nil, err
@@ -44,12 +44,12 @@ func connect(socket string) (*sql.DB, error) {
 	return db, nil
 }
 
-func identify(ctx context.Context, db *sql.DB) (Server, error) {
+func identify(ctx context.Context, db *sql.DB, socket string) (Server, error) {
 	var version string
 	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
 		return nil, fmt.Errorf("asking the server for its version: %w", err)
 	}
-	b := base{db: db, version: version}
+	b := base{db: db, version: version, socket: socket}
 	if strings.Contains(strings.ToLower(version), "mariadb") {
 		return &mariaDB{b}, nil
 	}
@@ -60,6 +60,7 @@ func identify(ctx context.Context, db *sql.DB) (Server, error) {
 type base struct {
 	db      *sql.DB
 	version string
+	socket  string
 }
 
 func (b base) Version() string { return b.version }
@@ -145,19 +146,6 @@ func (b base) names(ctx context.Context, what, query string) (map[string]string,
 		m[strings.ToLower(r["variable_name"])] = r["value"]
 	}
 	return m, nil
-}
-
-// sessions are the connections that EndSessions cuts. Replication's are told by what they do: a user of any name may be
-// an administrator at this machine, but only replicas ask for the binary log.
-func (b base) sessions(ctx context.Context) ([]string, error) {
-	all, err := b.rows(ctx, "listing connections", `SELECT id FROM information_schema.processlist
-		WHERE user NOT IN ('system user', 'event_scheduler', 'unauthenticated user') AND command NOT LIKE 'Binlog Dump%' AND command <> 'Daemon'
-		AND NOT (user = 'root' AND host = 'localhost')`)
-	ids := make([]string, len(all))
-	for i, r := range all {
-		ids[i] = r["id"]
-	}
-	return ids, err
 }
 
 // wait asks done until it says so. The pause is short against a drain, long against a look.

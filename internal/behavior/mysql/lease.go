@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
@@ -175,7 +174,7 @@ func (r *runner) fence(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, fenceTime, errors.New("it did not become read-only within "+fenceTime.String()))
 	defer cancel()
-	if err := dbserver.Fence(ctx, s); err != nil && r.service.Alive() == nil && !errors.Is(context.Cause(ctx), errStopped) {
+	if err := s.Fence(ctx); err != nil && r.service.Alive() == nil && !errors.Is(context.Cause(ctx), errStopped) {
 		r.say("killing the server: %v", err)
 		_ = r.service.Signal(int(syscall.SIGKILL))
 		_ = r.service.Signal(int(syscall.SIGCONT))

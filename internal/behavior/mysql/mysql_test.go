@@ -65,6 +65,7 @@ func (f *fake) MakeReadOnly(context.Context) error {
 	f.told = append(f.told, "read-only")
 	return nil
 }
+func (f *fake) Fence(ctx context.Context) error          { return f.MakeReadOnly(ctx) }
 func (f *fake) EndSessions(context.Context) (int, error) { return 0, nil }
 func (f *fake) SemiSync(_ context.Context, on bool) error {
 	return f.note(fmt.Sprint("semi-sync ", on))

@@ -10,6 +10,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +42,9 @@ func Run(t *testing.T, start func(t *testing.T, id int) *Instance) {
 		{"receiving, applying and waiting", receiving},
 		{"commits wait for an acknowledgement", semiSync},
 		{"fencing cuts off who waits", fences},
+		{"a change that was given up", abandons},
 		{"a former primary follows", demotes},
+		{"a replica that wrote something", errs},
 		{"a clone is told its position", seeds},
 		{"a replica that lacks what is gone is broken", broken},
 	} {
@@ -213,10 +217,8 @@ func accounts(w *world) {
 	i := w.primary()
 	before := w.status(i).Position
 	w.must(i.Ensure(w.Context(), theAccounts))
-	if i.Flavor() == dbserver.FlavorMariaDB { // MySQL's passwords are salted: it cannot tell
-		if after := w.status(i).Position; after != before {
-			w.Errorf("making accounts that are there wrote from %s to %s", before, after)
-		}
+	if after := w.status(i).Position; after != before {
+		w.Errorf("making accounts that are there wrote from %s to %s", before, after)
 	}
 	if _, err := w.app(i).ExecContext(w.Context(), "CREATE DATABASE appx1"); err == nil {
 		w.Error("the application may make databases, by the _ of its own one's name")
@@ -227,8 +229,12 @@ func accounts(w *world) {
 	if err := w.app(i).PingContext(w.Context()); err == nil {
 		w.Error("the former password still opens")
 	}
-	w.must(i.Ensure(w.Context(), theAccounts))
+	w.must(i.MakeReadOnly(w.Context()))
+	w.must(i.Ensure(w.Context(), theAccounts)) // before a primary takes writes
 	w.must(w.app(i).PingContext(w.Context()))
+	if w.status(i).Writable {
+		w.Error("making accounts made the server writable")
+	}
 }
 
 func sessions(w *world) {
@@ -374,19 +380,55 @@ func semiSync(w *world) {
 	}
 }
 
+// fences: of many who write and come again, nobody is told that it succeeded, since nobody else has it.
 func fences(w *world) {
+	p := w.primary()
+	w.must(p.SemiSync(w.Context(), true))
+	db := w.app(p)
+	db.SetMaxIdleConns(0)
+	var next, acknowledged atomic.Int64
+	writing, stop := context.WithCancel(w.Context())
+	defer stop()
+	var writers sync.WaitGroup
+	for range 8 {
+		writers.Go(func() {
+			for writing.Err() == nil {
+				if _, err := db.ExecContext(writing, fmt.Sprintf("INSERT INTO t VALUES (%d)", next.Add(1))); err == nil {
+					acknowledged.Add(1)
+				}
+			}
+		})
+	}
+	w.until("commits wait", p, func(st dbserver.Status) bool { return st.Waiting > 0 })
+	bounded, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	w.must(p.Fence(bounded))
+	stop()
+	writers.Wait()
+	if n := acknowledged.Load(); n > 0 {
+		w.Errorf("%d writes were acknowledged", n)
+	}
+	if w.status(p).Writable {
+		w.Error("a fenced server is writable")
+	}
+}
+
+// abandons: a change that nobody waits for any more does not come later.
+func abandons(w *world) {
 	p := w.primary()
 	w.must(p.SemiSync(w.Context(), true))
 	done := w.commits(p, 1)
 	w.until("a commit waits", p, func(st dbserver.Status) bool { return st.Waiting == 1 })
-	bounded, cancel := context.WithTimeout(w.Context(), patience)
+	short, cancel := context.WithTimeout(w.Context(), 300*time.Millisecond)
 	defer cancel()
-	w.must(dbserver.Fence(bounded, p.Server))
-	if err := <-done; err == nil {
-		w.Error("who waited was told that the commit succeeded, and nobody else has it")
+	if err := p.MakeReadOnly(short); err == nil {
+		w.Fatal("the server became read-only while a commit waited")
 	}
-	if w.status(p).Writable {
-		w.Error("a fenced server is writable")
+	w.must(p.SemiSync(w.Context(), false))
+	w.must(<-done)
+	w.insert(p, 2)
+	if !w.status(p).Writable {
+		w.Error("the server is read-only")
 	}
 }
 
@@ -399,7 +441,7 @@ func demotes(w *world) {
 	w.must(next.Detach(w.Context()))
 	w.must(next.MakeWritable(w.Context()))
 	w.insert(next, 2)
-	if st := w.status(former); former.Flavor() == dbserver.FlavorMariaDB && st.Own == "" {
+	if st := w.status(former); st.Own == "" {
 		w.Errorf("a former primary does not tell its own transactions: %+v", st)
 	}
 	w.must(former.Follow(w.Context(), w.source(next)))
@@ -407,8 +449,22 @@ func demotes(w *world) {
 	if n := w.rows(former); n != 2 {
 		w.Errorf("the former primary has %d rows", n)
 	}
-	if st := w.status(former); st.Own != "" || st.Source != next.Address {
-		w.Errorf("the former primary stands as %+v", st)
+	st := w.status(former)
+	if lacks, err := former.Beyond(w.Context(), st.Own, w.status(next).Position); err != nil || lacks || st.Source != next.Address {
+		w.Errorf("the former primary stands as %+v, %v", st, err)
+	}
+}
+
+// errs: a replica that wrote something itself says so.
+func errs(w *world) {
+	p := w.primary()
+	r := w.replica(p)
+	w.must(r.MakeWritable(w.Context()))
+	w.insert(r, 7)
+	w.must(r.MakeReadOnly(w.Context()))
+	st := w.status(r)
+	if lacks, err := r.Beyond(w.Context(), st.Own, w.status(p).Position); err != nil || !lacks {
+		w.Errorf("the replica says that it wrote %q, and its primary is at %s, %v", st.Own, w.status(p).Position, err)
 	}
 }
 
