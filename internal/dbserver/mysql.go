@@ -25,6 +25,7 @@ func (m *mySQL) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	v["executed"] = oneLine(v["executed"])
 	r, err := m.one(ctx, what, "SHOW REPLICA STATUS")
 	if err != nil {
 		return Status{}, err
@@ -59,7 +60,7 @@ func (m *mySQL) Status(ctx context.Context) (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
-		s.Received, s.CaughtUp = received, missing == ""
+		s.Received, s.CaughtUp = oneLine(received), missing == ""
 	}
 	// The heartbeats of the default channel are counted in the performance schema alone.
 	h, err := m.one(ctx, what, `SELECT COUNT_RECEIVED_HEARTBEATS AS heartbeats FROM performance_schema.replication_connection_status WHERE CHANNEL_NAME = ''`)
@@ -83,8 +84,11 @@ func (m *mySQL) written(ctx context.Context, executed, uuid string) (string, err
 	if err != nil {
 		return "", fmt.Errorf("asking the server what it wrote itself: %w", err)
 	}
-	return own, nil
+	return oneLine(own), nil
 }
+
+// oneLine is a set without the line breaks that the server writes between the parts of one.
+func oneLine(set string) string { return strings.ReplaceAll(set, "\n", "") }
 
 var mySQLDialect = dialect{readOnly: "SET GLOBAL super_read_only = ON", kill: "KILL CONNECTION "}
 

@@ -34,17 +34,29 @@ func (r *runner) takeTurn(ctx context.Context) (release func(), err error) {
 
 // taker is of the running server; close its connection.
 func (r *runner) taker(scratch string) (dbbackup.Taker, error) {
+	if err := r.flavor.backsUp(); err != nil {
+		return dbbackup.Taker{}, err
+	}
 	if _, err := r.started(); err != nil {
 		return dbbackup.Taker{}, err
 	}
+	db, err := r.administrator()
+	if err != nil {
+		return dbbackup.Taker{}, err
+	}
+	return dbbackup.Taker{Run: r.Run, DB: db, Config: r.config.Path, Socket: r.Socket,
+		Scratch: filepath.Join(r.RunDir, scratch), Instance: r.name, Now: time.Now}, nil
+}
+
+// administrator is a connection of the server's administrator's; close it.
+func (r *runner) administrator() (*sql.DB, error) {
 	c := driver.NewConfig()
 	c.User, c.Net, c.Addr, c.InterpolateParams = "root", "unix", r.Socket, true
 	connector, err := driver.NewConnector(c)
 	if err != nil {
-		return dbbackup.Taker{}, err
+		return nil, fmt.Errorf("preparing to reach the server at %s: %w", r.Socket, err)
 	}
-	return dbbackup.Taker{Run: r.Run, DB: sql.OpenDB(connector), Config: r.config.Path, Socket: r.Socket,
-		Scratch: filepath.Join(r.RunDir, scratch), Instance: r.name, Now: time.Now}, nil
+	return sql.OpenDB(connector), nil
 }
 
 // TakeBackup implements behavior.BackupRunner.
@@ -93,6 +105,9 @@ func (r *runner) Rehearse(ctx context.Context, c backup.Catalog, m backup.Manife
 // restorer restores m into top/data, or takes on the data that is there. It refuses what the volume has no room for, before anything is
 // written.
 func (r *runner) restorer(top string, m backup.Manifest, tell func(string)) (dbbackup.Restorer, error) {
+	if err := r.flavor.backsUp(); err != nil {
+		return dbbackup.Restorer{}, err
+	}
 	if err := os.RemoveAll(top); err != nil {
 		return dbbackup.Restorer{}, fmt.Errorf("removing a restore that was cut short: %w", err)
 	}

@@ -51,6 +51,9 @@ func (r *runner) restoreFirst(ctx context.Context, order state.DatabaseOrder) er
 
 func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 	t := order.Restore
+	if err := r.flavor.backsUp(); err != nil {
+		return err
+	}
 	if r.Backups == nil {
 		return errors.New("this agent cannot reach the role's backups")
 	}

@@ -19,7 +19,7 @@ func TestChecker(t *testing.T) {
 	if out, err := exec.Command("docker", "image", "inspect", image).CombinedOutput(); err != nil {
 		t.Skipf("no container engine with image %s: %v: %.200s", image, err, out)
 	}
-	good, err := render(behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}},
+	good, err := render(mariaDB{}, behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}},
 		paths{DataDir: "/var/lib/mysql", RunDir: "/run/mysqld", Socket: "/run/mysqld/mysqld.sock"}, 128)
 	if err != nil {
 		t.Fatal(err)

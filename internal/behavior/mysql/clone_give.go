@@ -10,16 +10,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/farmhand/terraform-provider-farmhand/internal/fifo"
 )
 
-// A clone is asked for by HTTP from the agent of a server that has the data, and comes as mariabackup's stream. Who asks
+// A clone is asked for by HTTP from the agent of a server that has the data, and comes as mariabackup's stream or, of MySQL, as tar. Who asks
 // proves that it knows the role's clone key; who answers proves it at the end, together with a hash of all it gave, so
 // that a stream that was cut short or changed on its way is none. The data crosses the farm's own network unencrypted,
 // as what is replicated does.
@@ -32,6 +28,8 @@ const (
 	proofHeader = "X-Farmhand-Proof"
 	bytesHeader = "X-Farmhand-Bytes" // that the data takes at the source
 	endTrailer  = "X-Farmhand-End"
+	// flavorHeader is whose data it is; MariaDB's where it is missing.
+	flavorHeader = "X-Farmhand-Flavor"
 
 	// proofAge is how far the clocks of two servers may be apart, and how long a nonce is remembered.
 	proofAge = 2 * time.Minute
@@ -123,51 +121,32 @@ func (g *giver) give(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	defer g.busy.Unlock()
+	if err := g.flavor.mayGive(g.runner); err != nil {
+		http.Error(w, err.Error(), http.StatusInsufficientStorage)
+		return
+	}
 	g.runner.mu.Lock()
 	g.office.shared = true
 	g.runner.mu.Unlock()
 	w.Header().Set(bytesHeader, strconv.FormatInt(g.volume.size(), 10))
+	w.Header().Set(flavorHeader, g.flavor.name())
 	w.Header().Set("Trailer", endTrailer)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	sum := sha256.New()
-	if err := g.backup(q.Context(), io.MultiWriter(w, sum)); err != nil {
+	if err := g.flavor.give(q.Context(), g.runner, io.MultiWriter(flushing{w}, sum)); err != nil {
 		g.say("giving a clone to %s: %v", q.RemoteAddr, err)
 		panic(http.ErrAbortHandler) // so that the asker sees a stream cut short
 	}
 	w.Header().Set(endTrailer, proof(key, "end", q.Header.Get(nonceHeader), hex.EncodeToString(sum.Sum(nil))))
 }
 
-// streamed runs its arguments with standard output to the file $1, and prints the last lines of what they say, which
-// are hundreds, if they fail.
-const streamed = `out=$1; said=$2; shift 2; "$@" >"$out" 2>"$said" && exit 0; status=$?; tail -n 4 "$said"; exit $status`
+// flushing sends on what is written at once.
+type flushing struct{ http.ResponseWriter }
 
-// backup writes a stream of the server's data to w.
-func (g *giver) backup(ctx context.Context, w io.Writer) error {
-	scratch := filepath.Join(g.RunDir, "backup")
-	if err := errors.Join(os.RemoveAll(scratch), os.MkdirAll(scratch, 0o700)); err != nil {
-		return fmt.Errorf("making room for the backup's notes: %w", err)
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.ResponseWriter.Write(p)
+	if err == nil {
+		err = http.NewResponseController(f.ResponseWriter).Flush()
 	}
-	defer os.RemoveAll(scratch)
-	pipe, err := fifo.New(filepath.Join(scratch, "stream"))
-	if err != nil {
-		return err
-	}
-	defer pipe.Close()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	done := make(chan error, 1)
-	go func() {
-		done <- g.Run.Run(ctx, "sh", "-c", streamed, "sh", pipe.Path, filepath.Join(scratch, "said"), "mariabackup", "--defaults-file="+g.config.Path,
-			"--backup", "--stream=mbstream", "--slave-info", "--parallel=2", "--user=root", "--socket="+g.Socket,
-			"--target-dir="+filepath.Join(scratch, "target"))
-		pipe.W.Close()
-	}()
-	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{pipe.R}, make([]byte, chunk))
-	if err != nil {
-		cancel(fmt.Errorf("sending it: %w", err))
-	}
-	if ran := <-done; ran != nil {
-		return ran
-	}
-	return err
+	return n, err
 }

@@ -12,13 +12,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/farmhand/terraform-provider-farmhand/internal/dbbackup"
-	"github.com/farmhand/terraform-provider-farmhand/internal/fifo"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
@@ -55,13 +52,9 @@ func (r *runner) clone(ctx context.Context, order state.DatabaseOrder, condemned
 	}
 	fetched := time.Now()
 	r.doing("preparing the clone")
-	err = r.Run.Run(ctx, "sh", "-c", quietly, "mariabackup", "--prepare", "--use-memory=64M", "--target-dir="+partial)
+	position, err := r.flavor.finish(ctx, r, partial)
 	if err != nil {
 		return fmt.Errorf("preparing the clone of %s: %w", from, err)
-	}
-	position, err := dbbackup.Position(partial)
-	if err != nil {
-		return err
 	}
 	// All but the top, which own would take for a sign that the rest is done.
 	if err := own(partial, r.volume.owner); err != nil {
@@ -137,6 +130,9 @@ func (r *runner) fetch(ctx context.Context, host, dir string, condemned bool) (i
 		said, _ := io.ReadAll(io.LimitReader(response.Body, 300))
 		return 0, fmt.Errorf("it refuses: %s", strings.TrimSpace(string(said)))
 	}
+	if other := response.Header.Get(flavorHeader); other != "" && other != r.flavor.name() {
+		return 0, fmt.Errorf("its server is of %s, and this one of %s: a role's servers are of one image", other, r.flavor.name())
+	}
 	total, _ := strconv.ParseInt(response.Header.Get(bytesHeader), 10, 64)
 	if err := r.makeRoom(ctx, total, condemned); err != nil {
 		return 0, err
@@ -144,8 +140,7 @@ func (r *runner) fetch(ctx context.Context, host, dir string, condemned bool) (i
 	stalled := time.AfterFunc(stallTime, func() { cancel(fmt.Errorf("nothing came for %s", stallTime)) })
 	defer stalled.Stop()
 	sum := sha256.New()
-	p := &progress{total: total, tell: func(n int64) {
-		stalled.Reset(stallTime)
+	p := &progress{total: total, alive: func() { stalled.Reset(stallTime) }, tell: func(n int64) {
 		r.doing(fmt.Sprintf("cloning from %s: %d of about %d MB", host, n>>20, total>>20))
 	}}
 	if err := r.unpack(ctx, dir, io.TeeReader(response.Body, io.MultiWriter(sum, p))); err != nil {
@@ -195,31 +190,16 @@ func (r *runner) makeRoom(ctx context.Context, total int64, condemned bool) erro
 		r.volume.free()>>20, need>>20)
 }
 
-// unpack feeds mbstream.
+// unpack makes dir of a stream.
 func (r *runner) unpack(ctx context.Context, dir string, from io.Reader) error {
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o750)); err != nil {
 		return fmt.Errorf("making room for a clone: %w", err)
 	}
-	pipe, err := fifo.New(filepath.Join(r.RunDir, "clone"))
-	if err != nil {
-		return err
-	}
-	defer pipe.Close()
-	done := make(chan error, 1)
-	go func() {
-		done <- r.Run.Run(ctx, "sh", "-c", `cd "$1" && exec mbstream -x <"$2"`, "sh", dir, pipe.Path)
-		pipe.R.Close() // who still writes is to know
-	}()
-	_, err = io.CopyBuffer(struct{ io.Writer }{pipe.W}, struct{ io.Reader }{from}, make([]byte, chunk))
-	pipe.W.Close()
-	// A program that ended early says why; that the pipe broke is what came of it.
-	if ran := <-done; ran != nil {
-		return ran
+	err := r.flavor.take(ctx, r, dir, from)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
 		return fmt.Errorf("receiving it: %w", err)
 	}
 	return nil
@@ -228,11 +208,13 @@ func (r *runner) unpack(ctx context.Context, dir string, from io.Reader) error {
 // progress counts what is written to it and tells now and then.
 type progress struct {
 	n, told, total int64
+	alive          func()
 	tell           func(n int64)
 }
 
 func (p *progress) Write(b []byte) (int, error) {
 	p.n += int64(len(b))
+	p.alive()
 	if p.n-p.told >= 4<<20 {
 		p.told = p.n
 		p.tell(p.n)

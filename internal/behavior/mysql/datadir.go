@@ -86,6 +86,9 @@ func (v volume) settle() error {
 	if err := os.RemoveAll(v.path(drillDir)); err != nil {
 		return fmt.Errorf("removing a drill that was cut short: %w", err)
 	}
+	if err := os.RemoveAll(v.path(givenDir)); err != nil {
+		return fmt.Errorf("removing a copy whose sending was cut short: %w", err)
+	}
 	if exists(v.path(readyDir)) {
 		if err := v.swap(); err != nil {
 			return err
@@ -302,10 +305,17 @@ func (v volume) free() int64 {
 func (v volume) used() float64 { return disk.Used(v.dir) }
 
 // size is what the data takes on the disk, in bytes.
-func (v volume) size() int64 {
+func (v volume) size() int64 { return v.measure(func(string) bool { return true }) }
+
+// tables is size without the binary logs and what was received.
+func (v volume) tables() int64 {
+	return v.measure(func(name string) bool { return !strings.HasPrefix(name, "bin.") && !strings.HasPrefix(name, "relay.") })
+}
+
+func (v volume) measure(counts func(name string) bool) int64 {
 	var n int64
 	_ = filepath.WalkDir(v.path(dataDir), func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
+		if err != nil || e.IsDir() || !counts(e.Name()) {
 			return nil //nolint:nilerr // files come and go
 		}
 		if info, err := e.Info(); err == nil {

@@ -157,17 +157,19 @@ func TestVariables(t *testing.T) {
 
 func TestRendering(t *testing.T) {
 	p := paths{DataDir: "/var/lib/mysql", RunDir: "/run/mysqld", Socket: "/run/mysqld/mysqld.sock"}
-	got, err := render(behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}}, p, 128)
-	if err != nil {
-		t.Fatal(err)
+	for name, f := range map[string]flavor{"my.cnf": mariaDB{}, "mysqld.cnf": mySQL{}} {
+		got, err := render(f, behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}}, p, 128)
+		if err != nil {
+			t.Fatal(err)
+		}
+		behaviortest.Golden(t, name, got)
 	}
-	behaviortest.Golden(t, "my.cnf", got)
 }
 
 func TestBufferPool(t *testing.T) {
-	for memory, want := range map[int]int{96: 16, 128: 48, 512: 384, 4096: 3072} {
-		if got := bufferPoolMB(memory); got != want {
-			t.Errorf("of %d MB, %d are for the buffer pool; want %d", memory, got, want)
+	for memory, want := range map[int][2]int{96: {16, 16}, 128: {48, 16}, 512: {384, 292}, 4096: {3072, 3072}} {
+		if got := [2]int{mariaDB{}.bufferPoolMB(memory), mySQL{}.bufferPoolMB(memory)}; got != want {
+			t.Errorf("of %d MB, %d are for the buffer pool of MariaDB and MySQL; want %d", memory, got, want)
 		}
 	}
 }

@@ -278,13 +278,13 @@ func (r *runner) maintain(ctx context.Context, d *state.Database, order state.Da
 		return err
 	}
 	if order.Office == state.OfficePrimary {
-		if err := r.applyVariables(ctx); err != nil {
-			return err
+		// Accounts first: a variable that this server does not know is no reason for nobody to come in.
+		if !r.hasAccounts() {
+			if err := r.ensureAccounts(ctx); err != nil {
+				return err
+			}
 		}
-		if r.hasAccounts() {
-			return nil
-		}
-		return r.ensureAccounts(ctx)
+		return r.applyVariables(ctx)
 	}
 	if order.Office != state.OfficeReplica && order.Office != state.OfficeClone {
 		return nil

@@ -20,6 +20,8 @@ import (
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/agent/process"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
+	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver/mysqltest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
@@ -27,6 +29,7 @@ import (
 // rig is a role of real servers on the loopback network, each with its runner, and who decides in the sidecar's stead.
 type rig struct {
 	*testing.T
+	flavor flavor
 	subnet string
 	role   spec.Role
 	secret map[string]string
@@ -82,10 +85,25 @@ func newRig(t *testing.T, nodes int) *rig {
 			t.Skipf("no MariaDB here: %v (scripts/setup.sh installs it)", err)
 		}
 	}
+	return newRigOf(t, mariaDB{}, nodes)
+}
+
+// newMySQLRig is newRig with MySQL's servers, which are started by name.
+func newMySQLRig(t *testing.T, nodes int) *rig {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("no database servers are started with -short")
+	}
+	t.Setenv("PATH", mysqltest.Programs(t)+":"+os.Getenv("PATH"))
+	return newRigOf(t, mySQL{}, nodes)
+}
+
+func newRigOf(t *testing.T, f flavor, nodes int) *rig {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("servers run as their own system user, which takes root to start")
 	}
-	r := &rig{T: t, subnet: fmt.Sprintf("127.77.%d", 10+subnets.Add(1)), nodes: map[int]*node{}, cut: map[int]bool{},
+	r := &rig{T: t, flavor: f, subnet: fmt.Sprintf("127.77.%d", 10+subnets.Add(1)), nodes: map[int]*node{}, cut: map[int]bool{},
 		role:   spec.Role{Farm: "shop", Name: "db", Behavior: "mysql", Min: 1, Max: nodes, Settings: map[string]string{"memory_mb": "96"}},
 		secret: Behavior{}.NewSecret(spec.Role{}),
 		db:     state.Database{Lease: 2 * time.Second, Orders: map[string]state.DatabaseOrder{}},
@@ -122,6 +140,7 @@ func (n *node) launch() {
 		Assignment: state.Assignment{Farm: "shop", Role: n.role, Index: n.index, Address: n.address, Token: fmt.Sprintf("%s-%d", n.name(), n.life), Backup: n.task},
 		Output:     out, Run: n.table, Root: n.root,
 	})
+	n.runner.flavor = n.flavor
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop = cancel
 	n.setup = make(chan error, 1)
@@ -185,7 +204,7 @@ func (n *node) kill() {
 }
 
 func (n *node) pid() int {
-	b, _ := os.ReadFile(filepath.Join(n.root, "run/mysqld/mariadbd.pid"))
+	b, _ := os.ReadFile(filepath.Join(n.root, "run/mysqld", map[string]string{dbserver.FlavorMariaDB: "mariadbd.pid", dbserver.FlavorMySQL: "mysqld.pid"}[n.flavor.name()]))
 	pid, _ := strconv.Atoi(string(bytes.TrimSpace(b)))
 	return pid
 }

@@ -1,21 +1,14 @@
 package mysql
 
 import (
-	_ "embed"
 	"fmt"
 	"net/netip"
 	"os"
 	"strconv"
 	"strings"
-	"text/template"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 )
-
-//go:embed my.cnf.tmpl
-var configuration string
-
-var configTemplate = template.Must(template.New("my.cnf").Parse(configuration))
 
 // paths are where the server keeps its things.
 type paths struct {
@@ -40,7 +33,7 @@ type option struct{ Name, Value string }
 
 // render makes the configuration. It follows from the role's settings, and machineMB where those say nothing of memory.
 // Variables that the server takes over while it runs are not in it: they are told to it.
-func render(in behavior.Instance, p paths, machineMB int) ([]byte, error) {
+func render(f flavor, in behavior.Instance, p paths, machineMB int) ([]byte, error) {
 	role := in.Assignment.Role
 	t := Behavior{}.Traits()
 	memory := t.Int(role, "memory_mb")
@@ -53,8 +46,8 @@ func render(in behavior.Instance, p paths, machineMB int) ([]byte, error) {
 		Farm:           in.Assignment.Farm,
 		Bind:           "0.0.0.0",
 		Port:           t.Port,
-		BufferPoolMB:   bufferPoolMB(memory),
-		RedoLogMB:      redoLogMB(bufferPoolMB(memory)),
+		BufferPoolMB:   f.bufferPoolMB(memory),
+		RedoLogMB:      redoLogMB(f.bufferPoolMB(memory)),
 		MaxConnections: t.Int(role, "max_connections"),
 	}
 	// An address of the loopback network is one of several on this machine.
@@ -67,17 +60,10 @@ func render(in behavior.Instance, p paths, machineMB int) ([]byte, error) {
 		}
 	}
 	var b strings.Builder
-	if err := configTemplate.Execute(&b, s); err != nil {
-		return nil, fmt.Errorf("rendering MariaDB's configuration: %w", err)
+	if err := f.configuration().Execute(&b, s); err != nil {
+		return nil, fmt.Errorf("rendering the server's configuration: %w", err)
 	}
 	return []byte(b.String()), nil
-}
-
-// bufferPoolMB is what of the server's memory goes to InnoDB's pages, in MB: all but 80 MB (an idle server takes 50,
-// its clients' buffers the rest), and at most three quarters, for many clients come with much memory. 16 is the
-// least that was seen to work well; below 8 the server does not start.
-func bufferPoolMB(memoryMB int) int {
-	return max(16, min(memoryMB-80, memoryMB*3/4))
 }
 
 // redoLogMB is half the buffer pool: longer makes recovery after a crash slow, shorter makes a busy server wait for

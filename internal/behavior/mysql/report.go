@@ -176,7 +176,7 @@ func (r *runner) DatabaseReport(context.Context) state.DatabaseReport {
 		d.Doing += ": " + v.trouble
 	}
 	if d.Flavor == "" {
-		d.Flavor = dbserver.FlavorMariaDB
+		d.Flavor = r.flavor.name()
 	}
 	switch {
 	case dead != nil:

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,16 +21,8 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
-// checker makes MariaDB say whether it would take the file $1. It has no checker of its own; to print all its options
-// with their values it reads the file. It refuses an option that it does not know, and of a value that it cannot read
-// it only complains, with status 0.
-const checker = `said=$(mariadbd --defaults-file="$1" --verbose --help 2>&1 >/dev/null); status=$?
-case $said in *"[ERROR]"*) status=1;; esac
-[ $status -eq 0 ] || printf '%s\n' "$said"
-exit $status`
-
 // quietly runs its name with its arguments and passes on what that printed if it failed: of forty lines in the boot
-// log, forty would be how to get in touch with MariaDB.
+// log, forty would be how to get in touch with the makers.
 const quietly = `said=$("$0" "$@" 2>&1) && exit 0; status=$?; printf '%s\n' "$said"; exit $status`
 
 var errStopped = errors.New("the instance stops")
@@ -48,6 +39,7 @@ type runner struct {
 	paths
 	name    string
 	volume  volume
+	flavor  flavor
 	config  configfile.File
 	service behavior.Service
 	server  atomic.Pointer[dbserver.Server]
@@ -76,7 +68,7 @@ type runner struct {
 	began         bool // a server was started
 	replacing     bool // the server is stopped for a clone to take the data's place
 
-	// Tests without MariaDB replace these.
+	// Tests without a server replace these.
 	lookup func() (owner, error)
 	open   func(ctx context.Context, socket string) (dbserver.Server, error)
 	memory func() int // MB of the machine that the server may have where nothing is declared
@@ -94,6 +86,7 @@ func newRunner(in behavior.Instance) *runner {
 		name:     state.InstanceName(in.Assignment.Role.Name, in.Assignment.Index),
 		paths:    paths{DataDir: filepath.Join(top, dataDir), RunDir: run, Socket: filepath.Join(run, "mysqld.sock")},
 		volume:   volume{dir: top},
+		flavor:   detect(),
 		wake:     make(chan struct{}, 1), look: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		lookup: mysqlUser,
 		open:   dbserver.Open,
@@ -102,9 +95,7 @@ func newRunner(in behavior.Instance) *runner {
 	r.config = configfile.File{
 		Path: filepath.Join(in.Root, "etc/farmhand/my.cnf"),
 		Mode: 0o644, // read by the server's user, and holds no secret
-		Test: func(ctx context.Context, path string) error {
-			return in.Run.Run(ctx, "sh", "-c", checker, "sh", path)
-		},
+		Test: func(ctx context.Context, path string) error { return r.flavor.check(ctx, r, path) },
 	}
 	return r
 }
@@ -128,7 +119,7 @@ func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)
 	if err := r.takeOver(in); err != nil {
 		return err
 	}
-	config, err := render(r.Instance, r.paths, r.memory())
+	config, err := render(r.flavor, r.Instance, r.paths, r.memory())
 	if err != nil {
 		return err
 	}
@@ -137,6 +128,9 @@ func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)
 	}
 	step("data")
 	if err := r.volume.settle(); err != nil {
+		return err
+	}
+	if err := checkFlavor(r.DataDir, r.flavor); err != nil {
 		return err
 	}
 	if r.Assignment.Temporary() {
@@ -185,7 +179,7 @@ func (r *runner) persist(ctx context.Context, work func(context.Context)) {
 // is told from data that was there by settle.
 func (r *runner) lookupAfterPackages(ctx context.Context, step func(string)) (owner, error) {
 	step("packages")
-	if err := packages.Ensure(ctx, r.Run, r.Root, Behavior{}.Traits().Packages...); err != nil {
+	if err := packages.Ensure(ctx, r.Run, r.Root, r.flavor.packages()...); err != nil {
 		return owner{}, err
 	}
 	return r.lookup()
@@ -304,9 +298,7 @@ func (r *runner) install(ctx context.Context, order state.DatabaseOrder) error {
 	if err := os.Chown(partial, r.volume.owner.uid, r.volume.owner.gid); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
-	err := r.Run.Run(ctx, "sh", "-c", quietly, "mariadb-install-db", "--defaults-file="+r.config.Path, "--datadir="+partial, "--user=mysql",
-		"--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve", "--skip-log-bin")
-	if err != nil {
+	if err := r.flavor.install(ctx, r, partial); err != nil {
 		return err
 	}
 	if err := writeMark(partial, mark{Instance: r.name, ServerID: r.newServerID(order.Seq)}); err != nil {
@@ -355,14 +347,8 @@ func (r *runner) startProcess(ctx context.Context, d *state.Database) error {
 		return err
 	}
 	m := r.mark()
-	// A server that another one took over from drops what its log holds and its tables do not: it was never
-	// acknowledged, or the new primary has it. The last primary keeps it: nobody else may have it.
-	role := "MASTER"
-	if d != nil && d.Term > m.Term {
-		role = "SLAVE"
-	}
-	if err := r.service.Start(ctx, r.Run, "mariadbd", "--defaults-file="+r.config.Path,
-		"--server-id="+strconv.FormatUint(uint64(m.ServerID), 10), "--init-rpl-role="+role); err != nil {
+	program := r.flavor.program(r.config.Path, m.ServerID, d != nil && d.Term > m.Term)
+	if err := r.service.Start(ctx, r.Run, program[0], program[1:]...); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -383,8 +369,8 @@ func (r *runner) openServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m := r.mark(); m.Seed {
-		if err := seed(ctx, s, m.Position); err != nil {
+	if r.mark().Seed {
+		if err := r.seed(ctx, s); err != nil {
 			s.Close()
 			return err
 		}
@@ -398,16 +384,18 @@ func (r *runner) openServer(ctx context.Context) error {
 	return nil
 }
 
-// seed tells a server that was cloned its position, "" for the one that its data tells.
-func seed(ctx context.Context, s dbserver.Server, position string) error {
-	if position == "" {
+// seed tells a server that was cloned its position. One that the data tells is noted first: the server forgets it on the way.
+func (r *runner) seed(ctx context.Context, s dbserver.Server) error {
+	if r.mark().Position == "" {
 		st, err := s.Status(ctx)
 		if err != nil {
 			return err
 		}
-		position = st.Position
+		if err := r.remember(func(m *mark) { m.Position = st.Position }); err != nil {
+			return err
+		}
 	}
-	return s.Seed(ctx, position)
+	return s.Seed(ctx, r.mark().Position)
 }
 
 // halt stops the server, so that its data can be replaced.
