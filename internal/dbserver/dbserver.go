@@ -87,6 +87,9 @@ type Status struct {
 	// Own is what this server wrote itself and its source may lack: of MariaDB its last transaction, "" if what it applied last came from
 	// its source; of MySQL all of them.
 	Own string
+	// Others is what is applied here that neither this server nor its source wrote: all of it is to be in what its source had when it
+	// became the primary. Only MySQL tells: MariaDB refuses to replicate where it is not, see Broken.
+	Others string
 
 	Source     string // host:port that it replicates from, "" for none
 	Receiving  bool   // connected to Source

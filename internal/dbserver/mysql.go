@@ -44,6 +44,13 @@ func (m *mySQL) Status(ctx context.Context) (Status, error) {
 	if r["source_host"] == "" {
 		return s, nil
 	}
+	if id := r["source_uuid"]; id != "" {
+		err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBTRACT(?, CONCAT(?, ',', ?))", v["executed"], allOf(v["server_uuid"]), allOf(id)).Scan(&s.Others)
+		if err != nil {
+			return Status{}, fmt.Errorf("asking the server what it has of others: %w", err)
+		}
+		s.Others = oneLine(s.Others)
+	}
 	s.Source = net.JoinHostPort(r["source_host"], r["source_port"])
 	s.Receiving, s.Connecting = r["replica_io_running"] == "Yes", r["replica_io_running"] == "Connecting"
 	s.Applying = r["replica_sql_running"] == "Yes"
@@ -79,13 +86,15 @@ func (m *mySQL) written(ctx context.Context, executed, uuid string) (string, err
 	}
 	var own string
 	// All of a server's numbers, less those that were executed, are those that were not.
-	all := uuid + ":1-9223372036854775806"
-	err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBTRACT(?, GTID_SUBTRACT(?, ?))", all, all, executed).Scan(&own)
+	err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBTRACT(?, GTID_SUBTRACT(?, ?))", allOf(uuid), allOf(uuid), executed).Scan(&own)
 	if err != nil {
 		return "", fmt.Errorf("asking the server what it wrote itself: %w", err)
 	}
 	return oneLine(own), nil
 }
+
+// allOf is whatever the server of that uuid may write.
+func allOf(uuid string) string { return uuid + ":1-9223372036854775806" }
 
 // oneLine is a set without the line breaks that the server writes between the parts of one.
 func oneLine(set string) string { return strings.ReplaceAll(set, "\n", "") }

@@ -104,6 +104,27 @@ func TestMySQLErrantTransaction(t *testing.T) {
 	}
 }
 
+// A replica that was away when one took over that had received less is found out, though MySQL lets it follow.
+func TestMySQLReplicaThatReceivedMore(t *testing.T) {
+	r := newMySQLRig(t, 3)
+	r.start(1, 2, 3)
+	r.order(func(d *state.Database) { d.Orders["db-2"] = state.DatabaseOrder{Office: state.OfficeDrain} })
+	r.nodes[2].until("drained", func(d state.DatabaseReport) bool { return d.Drained })
+	less := r.nodes[2].report().Position
+	r.nodes[1].exec(r.nodes[1].app(), "INSERT INTO acked VALUES (1, 'for db-3 alone')")
+	root := r.nodes[3].root_()
+	r.nodes[3].until("the row", func(state.DatabaseReport) bool { return count(t, root, "app.acked") == 1 })
+	r.nodes[1].kill()
+	r.primary(2, less, true)
+	r.nodes[2].until("writing", writable)
+	r.primary(2, less, true, 3)
+	r.nodes[3].until("diverged", func(d state.DatabaseReport) bool { return d.Diverged != "" })
+	r.rejoinOrClone(3, 2)
+	if n := count(t, r.nodes[3].root_(), "app.acked"); n != 0 {
+		t.Errorf("it has %d rows that the primary never had", n)
+	}
+}
+
 // Variables are checked when they are declared against MariaDB's. What MySQL lacks of them is said by the instance.
 func TestMySQLVariablesThatItLacks(t *testing.T) {
 	r := newMySQLRig(t, 1)

@@ -322,6 +322,9 @@ func (r *runner) diverged(ctx context.Context, d *state.Database, st dbserver.St
 	if st.Broken {
 		return st.ReceiveError + st.ApplyError, nil
 	}
+	if why, err := r.strays(ctx, d, st); err != nil || why != "" {
+		return why, err
+	}
 	if st.Own == "" {
 		return "", nil
 	}
@@ -337,6 +340,20 @@ func (r *runner) diverged(ctx context.Context, d *state.Database, st dbserver.St
 		return "", err
 	}
 	return fmt.Sprintf("it wrote %s, and the next primary took over at %s", st.Own, limit), nil
+}
+
+// strays says what the server has of others that the primary never had: a replica that was away when one took over that had received
+// less. What came with a clone is its source's.
+func (r *runner) strays(ctx context.Context, d *state.Database, st dbserver.Status) (string, error) {
+	if st.Others == "" || d.PromotedPosition == "" || hostOf(st.Source) != hostOf(d.PrimaryAddress) {
+		return "", nil
+	}
+	for _, known := range []string{d.PromotedPosition, r.mark().Position} {
+		if over, err := r.db().Beyond(ctx, st.Others, known); err != nil || !over {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("it has %s, and the primary took over at %s", st.Others, d.PromotedPosition), nil
 }
 
 // until is the position at which the primary after this server's own time took over; was tells whether it had one.

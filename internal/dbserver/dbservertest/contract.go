@@ -45,6 +45,7 @@ func Run(t *testing.T, start func(t *testing.T, id int) *Instance) {
 		{"a change that was given up", abandons},
 		{"a former primary follows", demotes},
 		{"a replica that wrote something", errs},
+		{"a replica that has what its source never had", strays},
 		{"a clone is told its position", seeds},
 		{"a replica that lacks what is gone is broken", broken},
 	} {
@@ -465,6 +466,32 @@ func errs(w *world) {
 	st := w.status(r)
 	if lacks, err := r.Beyond(w.Context(), st.Own, w.status(p).Position); err != nil || !lacks {
 		w.Errorf("the replica says that it wrote %q, and its primary is at %s, %v", st.Own, w.status(p).Position, err)
+	}
+}
+
+// strays: of two replicas the one that received less became the primary.
+func strays(w *world) {
+	p := w.primary()
+	less, more := w.replica(p), w.replica(p)
+	w.must(less.StopReceiving(w.Context()))
+	w.insert(p, 1)
+	w.caughtUp(more, p)
+	w.must(less.Detach(w.Context()))
+	limit := w.status(less).Position
+	w.must(less.MakeWritable(w.Context()))
+	w.insert(less, 2)
+	w.must(more.Detach(w.Context()))
+	w.must(more.Follow(w.Context(), w.source(less)))
+	w.until("it says so", more, func(st dbserver.Status) bool {
+		lacks, err := more.Beyond(w.Context(), st.Others, limit)
+		return st.Broken || err == nil && lacks
+	})
+	third := w.server()
+	w.must(third.Follow(w.Context(), w.source(less)))
+	w.caughtUp(third, less)
+	st := w.status(third)
+	if lacks, err := third.Beyond(w.Context(), st.Others, limit); err != nil || lacks || st.Broken {
+		w.Errorf("another replica stands as %+v, %v", st, err)
 	}
 }
 
