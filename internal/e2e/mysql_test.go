@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
 	"github.com/farmhand/terraform-provider-farmhand/internal/e2e/live"
 )
 
@@ -44,6 +46,10 @@ resource "farmhand_role" "mysql" {
   max      = 3
   settings = { flap_minutes = "0", "server.long_query_time" = "0.5" }
   volume   = { on_destroy = "delete" }
+  backup   = { to = "file://%s" }
+
+  backup_key_wo         = %q
+  backup_key_wo_version = 1
 }
 `
 
@@ -55,8 +61,10 @@ func TestMySQL(t *testing.T) {
 	}
 	t.Parallel()
 	f := w.farm(t, "e2emy", w.subnet(t), stateDir(t))
-	must(t, f.UseHCL(mysqlHCL))
-	_, err := f.Apply(t.Context())
+	key, err := backup.NewKey()
+	must(t, err)
+	must(t, f.UseHCL(fmt.Sprintf(mysqlHCL, filepath.Join(t.TempDir(), "backups"), key.Secret())))
+	_, err = f.Apply(t.Context())
 	must(t, err)
 	rec, err := f.Open(t.Context())
 	must(t, err)
@@ -117,6 +125,14 @@ func TestMySQL(t *testing.T) {
 	nothingLost("the planned change")
 	whole()
 	writers.Stop()
+
+	out, err = f.Farmhand(t.Context(), "backup", id, "--wait")
+	if err == nil || !strings.Contains(out+err.Error(), "this image's server is MySQL") {
+		t.Errorf("a backup that cannot be taken: %v\n%s", err, out)
+	}
+	if out, err := f.Farmhand(t.Context(), "events", f.Name); err != nil || !strings.Contains(out, "this image's server is MySQL") {
+		t.Errorf("events do not tell of it: %v\n%s", err, out)
+	}
 
 	_, err = f.Destroy(t.Context())
 	must(t, err)

@@ -73,7 +73,10 @@ func (r *runner) clone(ctx context.Context, order state.DatabaseOrder, condemned
 	if err := r.replace(ctx); err != nil {
 		return err
 	}
-	r.say("cloned %d MB from %s at %q: %s to fetch, %s to prepare", n>>20, from, position,
+	if position == "" {
+		position = "its own position"
+	}
+	r.say("cloned %d MB from %s at %s: %s to fetch, %s to prepare", n>>20, from, position,
 		fetched.Sub(began).Round(10*time.Millisecond), time.Since(fetched).Round(10*time.Millisecond))
 	return nil
 }

@@ -1,10 +1,10 @@
-// Package mysql is the database: MariaDB servers of which one is the primary and the others replicate from it by GTID,
+// Package mysql is the database: MariaDB or MySQL servers of which one is the primary and the others replicate from it by GTID,
 // each with its data on its index's volume.
 //
 // What each is to be, the farm orders (state.Database); a runner carries that out on its own server and reports how it
 // stands. A server is writable only while its order says so and the farm has heard it lately. Start at Behavior, then
-// runner.go, orders.go (what each order means), lease.go (who may write), datadir.go (what is on the volume), report.go
-// and clone_*.go.
+// runner.go, orders.go (what each order means), lease.go (who may write), datadir.go (what is on the volume), report.go,
+// clone_*.go and flavor.go (what differs between the two).
 package mysql
 
 import (
@@ -38,7 +38,7 @@ var _ behavior.Behavior = Behavior{}
 func (Behavior) Traits() behavior.Traits {
 	return behavior.Traits{
 		Name:        "mysql",
-		Description: "MariaDB with a database and a user for the application, its data on a volume: one primary and, with max above 1, replicas of it.",
+		Description: "MariaDB, or MySQL where the image has that, with a database and a user for the application, its data on a volume: one primary and, with max above 1, replicas of it.",
 		Port:        3306,
 		Stateful:    true,
 		VolumePath:  "/var/lib/mysql",
