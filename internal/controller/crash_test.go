@@ -174,13 +174,24 @@ func TestStory(t *testing.T) {
 
 // TestACrashAnywhere lives the story once for each step at which the sidecar can die. The next sidecar takes it up.
 func TestACrashAnywhere(t *testing.T) {
+	crashAnywhere(t, 50, func(t testing.TB) *world { return newWorld(t, newMemory()) }, func(w *world) {
+		story(w)
+		if w.crash == nil && w.platform.launches > 7 {
+			w.t.Errorf("%d launches for a story of 7", w.platform.launches)
+		}
+	})
+}
+
+// crashAnywhere lives a story in a new world once for each step at which the sidecar can die, of which there are at least so many.
+func crashAnywhere(t *testing.T, least int, begin func(testing.TB) *world, story func(w *world)) {
+	t.Helper()
 	stride := 1
 	if testing.Short() {
 		stride = 17
 	}
 	steps := 0
 	for at := 0; ; at += stride {
-		w := newWorld(t, newMemory())
+		w := begin(t)
 		c := &crash{at: at}
 		w.crash = c
 		if at%4 == 3 {
@@ -190,9 +201,7 @@ func TestACrashAnywhere(t *testing.T) {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			w.t = t
 			story(w)
-			if died = c.dead(); died && w.platform.launches > 7 {
-				t.Errorf("died %s: %d launches for a story of 7", c.what, w.platform.launches)
-			}
+			died = c.dead()
 			if t.Failed() {
 				t.Logf("it died %s", c.what)
 			}
@@ -202,7 +211,7 @@ func TestACrashAnywhere(t *testing.T) {
 		}
 		steps++
 	}
-	if steps < 50/stride {
+	if steps < least/stride {
 		t.Errorf("only %d steps to die at", steps)
 	}
 }

@@ -189,37 +189,7 @@ func snapshotStory(w *world) {
 func TestSnapshotStory(t *testing.T) { snapshotStory(newShotWorld(t)) }
 
 // TestACrashAmongSnapshots lives the story once for each step at which the sidecar can die.
-func TestACrashAmongSnapshots(t *testing.T) {
-	stride := 1
-	if testing.Short() {
-		stride = 17
-	}
-	steps := 0
-	for at := 0; ; at += stride {
-		w := newShotWorld(t)
-		c := &crash{at: at}
-		w.crash = c
-		if at%4 == 3 {
-			w.successor = "sidecar-2"
-		}
-		died := false
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
-			w.t = t
-			snapshotStory(w)
-			died = c.dead()
-			if t.Failed() {
-				t.Logf("it died %s", c.what)
-			}
-		})
-		if t.Failed() || !died {
-			break
-		}
-		steps++
-	}
-	if steps < 100/stride {
-		t.Errorf("only %d steps to die at", steps)
-	}
-}
+func TestACrashAmongSnapshots(t *testing.T) { crashAnywhere(t, 100, newShotWorld, snapshotStory) }
 
 // TestSnapshotRefused: what the platform refuses for good fails the snapshot, in its words.
 func TestSnapshotRefused(t *testing.T) {
