@@ -103,15 +103,18 @@ func archiveOf(ctx context.Context, s store.Store, farm string, role spec.Role) 
 	return state.Archive{To: role.Backup.To, UID: strconv.FormatInt(entry.Created.UnixNano(), 36)}, err
 }
 
+// errNotAsked: what somebody wishes did not come to the farm.
+var errNotAsked = errors.New("nothing is asked for")
+
 // wishBackup writes what is asked for; the sidecar takes it up.
 func wishBackup(cmd *cobra.Command, s store.Store, farm, role string, t state.BackupTask, wait bool) error {
 	ctx := cmd.Context()
 	_, err := store.PutJSON(ctx, s, state.BackupWishKey(farm, role), t, store.If(store.Absent()))
 	if errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("something is asked of the backups of %s/%s already and not taken up yet: wait for it", farm, role)
+		return fmt.Errorf("%w: something is asked of the backups of %s/%s already and not taken up yet: wait for it", errNotAsked, farm, role)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNotAsked, err)
 	}
 	if !wait {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "a %s of %s/%s is asked for; farmhand events shows how it goes\n", t.Kind, farm, role)
@@ -177,7 +180,11 @@ func awaitBackup(ctx context.Context, s store.Store, farm, role string, t state.
 			case t.Kind == state.BackupDrill && b.Drill != nil && b.Drill.At.After(t.At):
 				return fmt.Sprintf("backup %s comes back, in %s: %s", b.Drill.ID, b.Drill.Took.Round(time.Millisecond), b.Drill.Text), nil
 			case t.Kind == state.BackupRestore && b.Restored != nil && b.Restored.At.After(t.At):
-				return fmt.Sprintf("restored on %s in %s", b.Restored.Server, b.Restored.Took.Round(time.Millisecond)), nil
+				text := fmt.Sprintf("restored on %s in %s", b.Restored.Server, b.Restored.Took.Round(time.Millisecond))
+				if b.Restored.Text != "" {
+					text += "\nnote: " + b.Restored.Text
+				}
+				return text, nil
 			}
 			return "", fmt.Errorf("the %s failed: %s", t.Kind, b.Failure)
 		}

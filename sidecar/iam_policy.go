@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,11 +29,17 @@ the roles that it makes.`,
 	f.StringVar(&s.Region, "region", "*", "region")
 	f.StringVar(&s.Account, "account", "*", "number of the account")
 	f.StringSliceVar(&s.Backups, "backups", nil, "BUCKET or BUCKET/PREFIX that roles are backed up to; may be given several times")
+	f.StringSliceVar(&s.Sources, "restore-from", nil, "BUCKET/PREFIX/FARM/ROLE of another farm's backups that are restored from; may be given several times")
 	f.StringVar(&s.LogGroup, "log-group", "", "CloudWatch log group that the sidecar writes to (default none)")
 	explain := f.Bool("explain", false, "say why, line by line, instead of JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if s.Bucket == "" {
 			s.Bucket = "farmhand-" + s.Account + "-" + s.Region
+		}
+		for _, from := range s.Sources {
+			if strings.Count(strings.Trim(from, "/"), "/") < 2 {
+				return usage("--restore-from %q: write BUCKET/FARM/ROLE, or BUCKET/PREFIX/FARM/ROLE", from)
+			}
 		}
 		var d policy.Document
 		switch {

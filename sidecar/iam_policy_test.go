@@ -25,6 +25,13 @@ func TestIAMPolicyIsPrinted(t *testing.T) {
 	if code, out := run("--for", "instance"); code != ExitUsage || !strings.Contains(out, "--farm shop") {
 		t.Errorf("an instance of no farm: exit status %d, %s", code, out)
 	}
+	code, out := run("--for", "instance", "--farm", "new", "--restore-from", "left/farmhand/old/mysql")
+	if code != ExitOK || !strings.Contains(out, "arn:aws:s3:::left/farmhand/old/mysql/*") || strings.Contains(out, "s3:PutObject") {
+		t.Errorf("for a restore from elsewhere: exit status %d, %s", code, out)
+	}
+	if code, out := run("--for", "instance", "--farm", "new", "--restore-from", "left"); code != ExitUsage || !strings.Contains(out, "BUCKET/FARM/ROLE") {
+		t.Errorf("exit status %d, %s", code, out)
+	}
 	if code, _ := run("--for", "everybody"); code != ExitUsage {
 		t.Errorf("nobody: exit status %d", code)
 	}

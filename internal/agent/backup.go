@@ -128,6 +128,14 @@ func (a *agent) openBackups(ctx context.Context, to string) (backup.Target, erro
 	return a.places.Open(ctx, to)
 }
 
+// openRestoreSource opens what an ordered restore is from, likewise.
+func (a *agent) openRestoreSource(ctx context.Context, to string) (backup.Target, error) {
+	if g, ok := a.farm.(interface{ RestoreSource() backup.Target }); ok {
+		return g.RestoreSource(), nil
+	}
+	return a.places.Open(ctx, to)
+}
+
 // open is the role's catalog and key, read anew each time: a key may change.
 func (k *keepsBackups) open(ctx context.Context, as state.Assignment, archive state.Archive) (c backup.Catalog, key backup.Key, err error) {
 	secret, err := readJSON[map[string]string](ctx, k.farm, state.SecretKey(as.Farm, as.Role.Name))
@@ -237,6 +245,9 @@ func rehearsed(ctx context.Context, c backup.Catalog, t state.BackupTask) (backu
 }
 
 func (k *keepsBackups) drill(ctx context.Context, c backup.Catalog, key backup.Key, t state.BackupTask) (state.BackupDone, error) {
+	if err := c.CheckOwn(ctx); err != nil {
+		return state.BackupDone{}, err
+	}
 	m, err := rehearsed(ctx, c, t)
 	if err != nil {
 		return state.BackupDone{}, err

@@ -85,11 +85,12 @@ func (a *agent) bootUp(ctx context.Context, as state.Assignment, f *follower) (b
 
 	a.step("configure")
 	a.runner = b.New(behavior.Instance{
-		Assignment: as,
-		Output:     a.out,
-		Run:        a.table,
-		Root:       a.Root,
-		Backups:    a.openBackups,
+		Assignment:    as,
+		Output:        a.out,
+		Run:           a.table,
+		Root:          a.Root,
+		Backups:       a.openBackups,
+		RestoreSource: a.openRestoreSource,
 		Traits: func(name string) (behavior.Traits, bool) {
 			b, ok := a.Behavior(name)
 			if !ok {

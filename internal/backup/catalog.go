@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// ErrForeign: the place in the target belongs to another farm.
-var ErrForeign = errors.New("it belongs to another farm")
-
 // Catalog is what of a role lies in a target. Safe for concurrent use as far as the target is.
 type Catalog struct {
 	Target Target
@@ -27,40 +24,6 @@ type Catalog struct {
 
 func (c Catalog) at(parts ...string) string {
 	return strings.Join(append([]string{c.Farm, c.Role}, parts...), "/")
-}
-
-type owner struct {
-	Farm    string    `json:"farm"`
-	Role    string    `json:"role"`
-	UID     string    `json:"uid"`
-	Claimed time.Time `json:"claimed"`
-}
-
-// Claim takes the role's place in the target, or finds that it is ours; ErrForeign if another farm of the same name has it. To be
-// called before anything is stored.
-func (c Catalog) Claim(ctx context.Context, now time.Time) error {
-	b, err := json.Marshal(owner{c.Farm, c.Role, c.UID, now.UTC()})
-	if err != nil {
-		return err
-	}
-	name := c.at("owner.json")
-	err = c.Target.PutNew(ctx, name, b)
-	if err == nil || !errors.Is(err, ErrExists) {
-		return err
-	}
-	b, err = readSmall(ctx, c.Target, name)
-	if err != nil {
-		return err
-	}
-	var o owner
-	if err := json.Unmarshal(b, &o); err != nil {
-		return fmt.Errorf("reading %s: %w", name, err)
-	}
-	if o.UID != c.UID {
-		return fmt.Errorf("%w: %s was taken on %s by another farm named %s. Two farms would delete each other's backups: give this one a target or a prefix of its own, "+
-			"or, if the other farm is gone for good, remove %s", ErrForeign, c.at(), o.Claimed.Format(time.DateTime), o.Farm, name)
-	}
-	return nil
 }
 
 // StoreFull stores what fill writes as the full backup m.ID: data first, the manifest last. fill may complete m (position, end)

@@ -166,7 +166,16 @@ func TestClaim(t *testing.T) {
 	if err := other.Claim(t.Context(), began); !errors.Is(err, backup.ErrForeign) {
 		t.Errorf("%v", err)
 	}
+	if err := other.CheckOwn(t.Context()); !errors.Is(err, backup.ErrForeign) || !strings.Contains(err.Error(), "--from shop/mysql") {
+		t.Errorf("reading it as one's own: %v", err)
+	}
+	if o, err := other.Owner(t.Context()); err != nil || o.UID != "1" || c.CheckOwn(t.Context()) != nil {
+		t.Errorf("%+v, %v", o, err)
+	}
 	other.Role = "mysql2"
+	if err := other.CheckOwn(t.Context()); err != nil {
+		t.Errorf("nobody's: %v", err)
+	}
 	if err := other.Claim(t.Context(), began); err != nil {
 		t.Errorf("another role: %v", err)
 	}

@@ -20,11 +20,14 @@ type Manifest struct {
 	Flavor   string    `json:"flavor"`   // "mariadb" or "mysql"
 	Version  string    `json:"version"`  // of the server
 	Position string    `json:"position"` // GTID position that it holds
-	Plain    int64     `json:"plain"`    // bytes before compression
-	Stored   int64     `json:"stored"`   // bytes in the target
-	SHA256   string    `json:"sha256"`   // of what is stored, hex
-	Key      string    `json:"key,omitempty"`
-	Manual   bool      `json:"manual,omitempty"` // asked for by a person: not pruned before it is a month old
+	// Database and User are the application's, by the role's settings; "" of an earlier version's.
+	Database string `json:"database,omitempty"`
+	User     string `json:"user,omitempty"`
+	Plain    int64  `json:"plain"`  // bytes before compression
+	Stored   int64  `json:"stored"` // bytes in the target
+	SHA256   string `json:"sha256"` // of what is stored, hex
+	Key      string `json:"key,omitempty"`
+	Manual   bool   `json:"manual,omitempty"` // asked for by a person: not pruned before it is a month old
 	// InPlace tells of no stored backup, but of data that lies where it is to be restored to: a snapshot's, as a loss of power would
 	// have left it. Position is then not known before it is started.
 	InPlace bool `json:"-"`

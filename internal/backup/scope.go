@@ -14,9 +14,12 @@ func Scoped(target Target, write string, read ...string) Target {
 	return scoped{target, write, append(read, write)}
 }
 
+// Readable is target as far as somebody may read it: names under the prefixes given, each of which ends in a slash.
+func Readable(target Target, read ...string) Target { return scoped{target: target, read: read} }
+
 type scoped struct {
 	target Target
-	write  string
+	write  string // "": nothing
 	read   []string
 }
 
@@ -28,7 +31,7 @@ func (s scoped) mayRead(name string) error {
 }
 
 func (s scoped) mayWrite(name string) error {
-	if strings.HasPrefix(name, s.write) {
+	if s.write != "" && strings.HasPrefix(name, s.write) {
 		return CheckName(name)
 	}
 	return fmt.Errorf("writing %q: %w", name, ErrDenied)

@@ -64,6 +64,8 @@ type Instance struct {
 	Run        Commander
 	// Backups opens the place that the role's backups lie in; nil where they cannot be reached.
 	Backups func(ctx context.Context, to string) (backup.Target, error)
+	// RestoreSource opens the place that the backups lie in which a restore ordered now is from, elsewhere than the role's own; nil likewise.
+	RestoreSource func(ctx context.Context, to string) (backup.Target, error)
 	// Root prefixes every file that the runner writes; "/" on an instance, a scratch folder in tests.
 	Root string
 	// Traits finds the traits of any behavior by its name: a balancer asks which of the roles it uses speak HTTP.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,12 @@ func (k *keeper) writeBackups(ctx context.Context, s *sight, backups map[string]
 			continue
 		}
 		if r.backups == nil || !reflect.DeepEqual(*r.backups, b) {
+			// Before it is written that the restore has ended: a crash in between has it done again.
+			if w := r.backups; w != nil && (w.Task.HoldsKey() || w.Again.HoldsKey()) && !b.Task.HoldsKey() && !b.Again.HoldsKey() {
+				if err := SetRestoreKey(ctx, k.store, k.farm, name, ""); err != nil {
+					return fmt.Errorf("removing the key that %s was restored with: %w", name, err)
+				}
+			}
 			condition := store.Absent()
 			if r.backups != nil {
 				condition = store.At(r.backupsRev)
@@ -110,9 +117,31 @@ func (k *keeper) backupsOf(ctx context.Context, instance string) (backup.Target,
 	}
 	var read []string
 	if d, _, err := store.GetJSON[state.Database](ctx, k.opts.Store, state.DatabaseKey(k.farm, a.Role.Name)); err == nil {
-		if o := d.Orders[instance]; o.Restore != nil && o.Restore.From != "" {
+		if o := d.Orders[instance]; o.Restore != nil && o.Restore.From != "" && o.Restore.FromFarm == "" && o.Restore.FromTo == "" {
 			read = append(read, k.farm+"/"+o.Restore.From+"/")
 		}
 	}
 	return backup.Scoped(target, k.farm+"/"+a.Role.Name+"/", read...), nil
+}
+
+// restoreSourceOf opens what an instance's restore is from, as its order names it, for reading only.
+func (k *keeper) restoreSourceOf(ctx context.Context, instance string) (backup.Target, error) {
+	a, _, err := store.GetJSON[state.Assignment](ctx, k.opts.Store, state.AssignmentKey(k.farm, instance))
+	if err != nil {
+		return nil, err
+	}
+	d, _, err := store.GetJSON[state.Database](ctx, k.opts.Store, state.DatabaseKey(k.farm, a.Role.Name))
+	if err != nil {
+		return nil, err
+	}
+	t := d.Orders[instance].Restore
+	if t == nil || a.Role.Backup == nil {
+		return nil, fmt.Errorf("%s has no order to restore anything: %w", instance, store.ErrDenied)
+	}
+	farm, role, _, _ := t.Source(k.farm, a.Role.Name)
+	target, err := k.opts.OpenBackups(ctx, cmp.Or(t.FromTo, a.Role.Backup.To))
+	if err != nil {
+		return nil, err
+	}
+	return backup.Readable(target, farm+"/"+role+"/"), nil
 }

@@ -68,6 +68,8 @@ func (k *keeper) endRole(ctx context.Context, name string, r *roleSight) error {
 	keys := []string{state.MemoryKey(k.farm, name), state.DatabaseKey(k.farm, name), state.ManualKey(k.farm, name), state.BackupsKey(k.farm, name), state.BackupWishKey(k.farm, name)}
 	if kept == 0 {
 		keys = append(keys, state.SecretKey(k.farm, name)) // else the data that is kept was made with it
+	} else if err := SetRestoreKey(ctx, k.store, k.farm, name, ""); err != nil {
+		return err
 	}
 	for _, key := range keys {
 		if err := k.store.Delete(ctx, key); err != nil {

@@ -20,6 +20,11 @@ func (k *keeper) ensureSecrets(ctx context.Context, s *sight) error {
 		if err := k.ensureSecret(ctx, name, r.behavior.NewSecret(r.Spec)); err != nil {
 			return fmt.Errorf("making the credentials of %s: %w", name, err)
 		}
+		if !r.restores() { // what asked for one was killed before it could
+			if err := SetRestoreKey(ctx, k.store, k.farm, name, ""); err != nil {
+				return fmt.Errorf("removing a key that nothing is restored with: %w", err)
+			}
+		}
 		k.secrets[seen] = true
 	}
 	return nil

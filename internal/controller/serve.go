@@ -72,7 +72,7 @@ func (k *keeper) serve(ctx context.Context, farm spec.Farm) (stop func(), err er
 		}
 	}
 	// Agents' reports are guarded by their own tokens and not by our lease; the store below the guard serves them.
-	handler := gateway.NewServer(k.opts.Store, k.opts.Blobs, k.farm, gateway.Options{Log: k.log, Backups: k.backupsOf})
+	handler := gateway.NewServer(k.opts.Store, k.opts.Blobs, k.farm, gateway.Options{Log: k.log, Backups: k.backupsOf, RestoreSource: k.restoreSourceOf})
 	served.Go(func() {
 		if err := handler.Serve(serveCtx, web); err != nil && serveCtx.Err() == nil {
 			k.log.Error("the gateway stopped", "error", err)

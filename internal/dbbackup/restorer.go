@@ -43,6 +43,8 @@ type Restored struct {
 	Position string    // GTID position reached
 	Until    time.Time // of the last binary log that was replayed; the backup's own moment for none
 	Logs     int       // replayed
+	// Databases and Users are those in it that are not the server's own, sorted; of the users those who may log in from elsewhere.
+	Databases, Users []string
 }
 
 // Restore makes Dir, or takes the data that is in it on (Manifest.InPlace). On an error nothing of it stays.
@@ -97,6 +99,9 @@ func (r Restorer) Restore(ctx context.Context, c backup.Catalog, m backup.Manife
 		return done, err
 	}
 	if err := r.replay(ctx, c, m, key, to, server, &done); err != nil {
+		return done, err
+	}
+	if err := server.look(ctx, &done); err != nil {
 		return done, err
 	}
 	return done, r.settle(ctx, c, server, done.Position)

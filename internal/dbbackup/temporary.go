@@ -133,6 +133,31 @@ func (t *Temporary) settle(ctx context.Context, position string, next uint64) er
 	return nil
 }
 
+// look notes what the data holds.
+func (t *Temporary) look(ctx context.Context, done *Restored) error {
+	for query, into := range map[string]*[]string{
+		"SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY 1": &done.Databases,
+		"SELECT DISTINCT User FROM mysql.user WHERE Host <> 'localhost' AND User <> '' ORDER BY 1":                                                             &done.Users,
+	} {
+		rows, err := t.db.QueryContext(ctx, query)
+		if err != nil {
+			return fmt.Errorf("looking what the restored data holds: %w", err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return fmt.Errorf("looking what the restored data holds: %w", err)
+			}
+			*into = append(*into, name)
+		}
+		if err := rows.Err(); err != nil {
+			return fmt.Errorf("looking what the restored data holds: %w", err)
+		}
+	}
+	return nil
+}
+
 func (t *Temporary) position(ctx context.Context) (string, error) {
 	var p string
 	// Not gtid_current_pos, which leaves out what other servers wrote: all that is replayed.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 )
 
@@ -88,7 +89,7 @@ func (p *pass) beginRestore(b *state.Backups, t state.BackupTask) {
 		t.Temporary = true
 	}
 	b.Task, b.Again = &t, nil
-	p.noteBackup(warning, d.Primary, fmt.Sprintf("the restore asked for by %s begins on %s%s; until the data is whole, what is there serves on", orElse(t.By, "somebody"), d.Primary, tryOf(t)))
+	p.noteBackup(warning, d.Primary, fmt.Sprintf("the restore asked for by %s %sbegins on %s%s; until the data is whole, what is there serves on", orElse(t.By, "somebody"), sourceOf(p.role.Spec, t), d.Primary, tryOf(t)))
 }
 
 // followRestoring looks how far the restore under way has come.
@@ -103,8 +104,14 @@ func (p *pass) followRestoring(b *state.Backups) {
 	switch {
 	case db != nil && db.Restored == t.ID:
 		b.Restored = &state.BackupDone{ID: t.Backup, Asked: t.Asked, At: p.now, Took: p.since(t.At), Server: t.Server}
+		if r := m.report(); r != nil && r.RestoreNoted == t.ID {
+			b.Restored.Text = r.RestoreNote
+		}
 		b.Task, b.Failure, b.RetryAt, b.Tries = nil, "", time.Time{}, 0
 		p.noteBackup(info, t.Server, fmt.Sprintf("the restore is done in %s; the other servers are cloned from %s, and what data there was is kept aside on its volume", brief(p.since(t.At)), t.Server))
+		if b.Restored.Text != "" {
+			p.noteBackup(warning, t.Server, "the restored data: "+b.Restored.Text)
+		}
 		return
 	case m != nil && m.report() != nil && m.report().RestoreFailed == t.ID:
 		why, transient = m.report().Error, m.report().RestoreTransient
@@ -123,4 +130,16 @@ func (p *pass) followRestoring(b *state.Backups) {
 		return
 	}
 	p.noteBackup(failure, t.Server, fmt.Sprintf("the restore failed: %s. The data of before is in force", orElse(why, "no reason is given")))
+}
+
+// sourceOf is "from blog/db in s3://b " of a restore from elsewhere.
+func sourceOf(role spec.Role, t state.BackupTask) string {
+	farm, name, to, elsewhere := t.Source(role.Farm, role.Name)
+	switch {
+	case elsewhere && to != "":
+		return fmt.Sprintf("from %s/%s in %s ", farm, name, to)
+	case elsewhere || t.From != "":
+		return fmt.Sprintf("from %s/%s ", farm, name)
+	}
+	return ""
 }

@@ -112,7 +112,7 @@ func snapshotCalled(all []state.Snapshot, name string) *state.Snapshot {
 
 // snapshotOf is the snapshot that a restore names, of the role itself or the one that it is from.
 func (p *pass) snapshotOf(b *state.Backups, t state.BackupTask) *state.Snapshot {
-	if t.Backup == "" {
+	if t.Backup == "" || t.FromFarm != "" || t.FromTo != "" {
 		return nil
 	}
 	if t.From == "" {

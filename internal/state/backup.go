@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // BackupKind is what a BackupTask does.
 type BackupKind string
@@ -21,6 +24,11 @@ type BackupTask struct {
 	Backup string `json:"backup,omitempty"`
 	// From is the role whose backup it is, where that is another one.
 	From string `json:"from,omitempty"`
+	// FromFarm is that role's farm and FromTo where its backups lie, as spec.Backup.To; "": this farm, and where the role's own lie.
+	FromFarm string `json:"from_farm,omitempty"`
+	FromTo   string `json:"from_to,omitempty"`
+	// FromKey: the key of those backups stands under RestoreKey in the role's secret, as long as the restore stands.
+	FromKey bool `json:"from_key,omitempty"`
 	// Until is the moment to restore to, binary logs included; zero: as far as they go. Position is the same as a GTID position.
 	Until    time.Time `json:"until,omitzero"`
 	Position string    `json:"position,omitempty"`
@@ -37,6 +45,15 @@ type BackupTask struct {
 	Temporary bool      `json:"temporary,omitempty"`
 	Snapshot  *Snapshot `json:"snapshot,omitempty"`
 }
+
+// Source is the farm and the role whose backups a restore into a role is from, and where they lie. elsewhere: a person named them, beyond
+// a role of the same farm.
+func (t *BackupTask) Source(farm, role string) (fromFarm, fromRole, to string, elsewhere bool) {
+	return cmp.Or(t.FromFarm, farm), cmp.Or(t.From, role), cmp.Or(t.FromTo, t.To), t.FromFarm != "" || t.FromTo != ""
+}
+
+// HoldsKey tells whether the task needs RestoreKey.
+func (t *BackupTask) HoldsKey() bool { return t != nil && t.FromKey }
 
 // Is tells whether it is the task that was asked for with an id, or another try of it.
 func (t *BackupTask) Is(id string) bool { return t != nil && (t.ID == id || t.Asked == id && id != "") }

@@ -177,6 +177,9 @@ type DatabaseReport struct {
 	RestoreFailed string `json:"restore_failed,omitempty"`
 	// RestoreTransient: it failed because the place of the backups could not be reached.
 	RestoreTransient bool `json:"restore_transient,omitempty"`
+	// RestoreNoted is the id of the restore that RestoreNote is about: what somebody should know of the data that it brought.
+	RestoreNoted string `json:"restore_noted,omitempty"`
+	RestoreNote  string `json:"restore_note,omitempty"`
 
 	Writable bool   `json:"writable,omitempty"`
 	Empty    bool   `json:"empty,omitempty"`    // it holds no data: never initialised, never cloned

@@ -91,6 +91,9 @@ func BackupWishKey(farm, role string) string { return BackupWishPrefix(farm) + r
 // BackupKey is where a role's secret holds the key that its backups are encrypted with.
 const BackupKey = "backup_key"
 
+// RestoreKey is where it holds the key of the backups that a restore is from, where that is another one, until the restore has ended.
+const RestoreKey = "restore_key"
+
 // EventPrefix and EventKey hold Event, in order of time.
 func EventPrefix(farm string) string  { return farm + "/event/" }
 func EventKey(farm, id string) string { return EventPrefix(farm) + id }

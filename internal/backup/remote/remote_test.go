@@ -38,7 +38,7 @@ func TestRemote(t *testing.T) {
 // TestResumed: the gateway is restarted, or what lies behind it breaks off, in the middle of an object.
 func TestResumed(t *testing.T) {
 	faulty := &backuptest.Faulty{Target: dir(t), Fails: backuptest.Every(4)}
-	text := strings.Repeat("0123456789", 600)
+	text := strings.Repeat("0123456789", 400)
 	if _, err := faulty.Target.Put(t.Context(), "x", strings.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,8 @@ func (r *runner) TakeBackup(ctx context.Context, c backup.Catalog, key backup.Ke
 		return err
 	}
 	defer t.DB.Close()
+	a := r.accounts()
+	m.Database, m.User = a.Database, a.User
 	return t.Full(ctx, c, key, m, tell)
 }
 

@@ -20,6 +20,9 @@ type restoreFailure struct {
 	transient bool // the place of the backups could not be reached
 }
 
+// restoreNote is what somebody should know of the data that a task restored.
+type restoreNote struct{ task, text string }
+
 // restoreFirst carries out the restore that an order asks for, unless the data is of it already. The server that runs goes on until
 // the restored data is whole; then that takes its place, and what was there is kept aside.
 func (r *runner) restoreFirst(ctx context.Context, order state.DatabaseOrder) error {
@@ -54,38 +57,27 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 	if err := r.flavor.backsUp(); err != nil {
 		return err
 	}
-	if r.Backups == nil {
-		return errors.New("this agent cannot reach the role's backups")
-	}
 	if err := r.mayReplace(ctx, t); err != nil {
 		return err
 	}
-	key, err := backup.ParseKey(r.secret(state.BackupKey))
-	if err != nil {
-		return fmt.Errorf("the role's backup key: %w", err)
-	}
-	target, err := r.Backups(ctx, t.To)
+	s, err := r.openSource(ctx, t)
 	if err != nil {
 		return err
-	}
-	c := backup.Catalog{Target: backup.Patient{Target: target, Tell: r.troubled}, Farm: r.Assignment.Farm, Role: r.Assignment.Role.Name, UID: t.UID}
-	if t.From != "" {
-		c.Role = t.From
 	}
 	release, err := r.takeTurn(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if t.From == "" && r.db() != nil {
+	if s.own && r.db() != nil {
 		// What was committed since the last binary log was stored may be what is asked for.
-		if _, err := r.StoreLogs(ctx, c, key); err != nil {
+		if _, err := r.StoreLogs(ctx, s.to, s.key); err != nil {
 			r.say("storing the last binary log before the restore: %v; it goes as far as those that are stored", err)
 		}
 	}
-	m, err := r.restoreFrom(ctx, c, t)
+	m, err := r.restoreFrom(ctx, s.Catalog, t)
 	if err != nil {
-		return err
+		return s.denied(err)
 	}
 	top := r.volume.path(partialDir)
 	defer os.RemoveAll(top)
@@ -100,10 +92,12 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 			return err
 		}
 	}
-	restorer.Beyond = r.reached(ctx)
-	done, err := restorer.Restore(ctx, c, m, key, dbbackup.Point{Time: t.Until, Position: t.Position})
-	if err != nil {
+	if restorer.Beyond, err = s.beyond(ctx, r); err != nil {
 		return err
+	}
+	done, err := restorer.Restore(ctx, s.Catalog, m, s.key, dbbackup.Point{Time: t.Until, Position: t.Position})
+	if err != nil {
+		return s.denied(err)
 	}
 	if err := writeMark(restorer.Dir, mark{Instance: r.name, ServerID: r.newServerID(order.Seq), Restored: t.ID}); err != nil {
 		return err
@@ -117,6 +111,10 @@ func (r *runner) restore(ctx context.Context, order state.DatabaseOrder) error {
 	if err := os.Rename(filepath.Clean(restorer.Dir), r.volume.path(readyDir)); err != nil {
 		return fmt.Errorf("putting the restored data in place: %w", err)
 	}
+	note := restoreNote{t.ID, r.noteOf(done)}
+	r.mu.Lock()
+	r.restoreNote = note
+	r.mu.Unlock()
 	r.doing("putting the restored data in place")
 	if err := r.replace(ctx); err != nil {
 		return err

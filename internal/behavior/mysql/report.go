@@ -172,6 +172,9 @@ func (r *runner) DatabaseReport(context.Context) state.DatabaseReport {
 		d.Error = r.restoreFailed.why
 	}
 	d.RestoreTransient = d.RestoreFailed != "" && r.restoreFailed.transient
+	if n := r.restoreNote; n.text != "" {
+		d.RestoreNoted, d.RestoreNote = n.task, n.text
+	}
 	if v.trouble != "" {
 		d.Doing += ": " + v.trouble
 	}

@@ -65,8 +65,9 @@ type runner struct {
 	view        view
 	// restoreFailed is the restore that failed last.
 	restoreFailed restoreFailure
-	began         bool // a server was started
-	replacing     bool // the server is stopped for a clone to take the data's place
+	restoreNote   restoreNote // of the last one that went well
+	began         bool        // a server was started
+	replacing     bool        // the server is stopped for a clone to take the data's place
 
 	// Tests without a server replace these.
 	lookup func() (owner, error)

@@ -31,7 +31,7 @@ func Instance(s Scope) Document {
 			Why: "Applications' releases and farmhand's own executable, each named by its hash.",
 		},
 	}
-	return document(append(statements, s.backups()...)...)
+	return document(slices.Concat(statements, s.backups(), s.sources())...)
 }
 
 // backups are the rights on the places that the scope's farms are backed up to.
@@ -167,7 +167,7 @@ func Sidecar(s Scope) Document {
 			Why:       "Disks of a key of one's own (volume.kms_key): through EC2 only. It can be left out where no role names a key.",
 		},
 	}
-	return document(slices.Concat(statements, s.backups(), s.logs())...)
+	return document(slices.Concat(statements, s.backups(), s.sources(), s.logs())...)
 }
 
 // logs is the right to write to the log group that is named.

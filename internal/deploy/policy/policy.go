@@ -22,6 +22,8 @@ type Scope struct {
 	Farms []string
 	// Backups are the places in S3, BUCKET or BUCKET/PREFIX, that roles are backed up to.
 	Backups []string
+	// Sources are BUCKET/PREFIX/FARM/ROLE of backups of other farms that are restored from.
+	Sources []string
 	// LogGroup is the name of the CloudWatch log group that the sidecar writes its log to; empty: none.
 	LogGroup string
 	// InstanceRoles are the names of roles that instances are given; empty: those that the provider makes for Farms.

@@ -44,6 +44,8 @@ type Options struct {
 	OnReport func(r state.Report, changed bool)
 	// Backups opens what an instance may use of where its role's backups lie; nil: there is none. ErrDenied.
 	Backups func(ctx context.Context, instance string) (backup.Target, error)
+	// RestoreSource opens what an instance's restore is from, for reading; nil: there is none. ErrDenied.
+	RestoreSource func(ctx context.Context, instance string) (backup.Target, error)
 	// Log is told of refused requests, never of tokens; nil: silent.
 	Log *slog.Logger
 }
@@ -84,7 +86,10 @@ func NewServer(s store.Store, b store.Blobs, farm string, opts Options) *Server 
 	v.mux.HandleFunc("POST /v1/watch", handle(v, v.watch))
 	v.mux.HandleFunc("GET /v1/blob/{name}", v.blob)
 	if opts.Backups != nil {
-		v.mux.HandleFunc("/v1/backups/", v.backups)
+		v.mux.HandleFunc("/v1/backups/", v.place(opts.Backups))
+	}
+	if opts.RestoreSource != nil {
+		v.mux.HandleFunc("/v1/restore-source/", v.place(opts.RestoreSource))
 	}
 	return v
 }
