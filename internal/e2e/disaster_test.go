@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/awstest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/backup"
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -20,11 +24,24 @@ func oneDatabase(place string, key backup.Key) string {
 	hcl := fmt.Sprintf(databaseHCL, place, key.Secret())
 	for from, to := range map[string]string{
 		"min      = 3": "min      = 1", "max      = 3": "max      = 1",
-		`backup   = { to = `: `backup   = { log_every = "5s", to = `,
+		`backup   = { to = "file://`: `backup   = { log_every = "5s", to = "`,
 	} {
 		hcl = strings.ReplaceAll(hcl, from, to)
 	}
 	return hcl
+}
+
+// standInS3 is a stand-in for S3 with a bucket, and the environment that leads there.
+func standInS3(t *testing.T, bucket string) (to string, env []string) {
+	t.Helper()
+	srv := awstest.New(awstest.Options{})
+	t.Cleanup(srv.Close)
+	client := s3.NewFromConfig(srv.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+	_, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket,
+		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "eu-west-1"}})
+	must(t, err)
+	return "s3://" + bucket, []string{"AWS_ENDPOINT_URL=" + srv.URL, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=a-secret",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true"}
 }
 
 // TestDisaster: a farm, its sidecar and its store are gone, and what lies in its backups' place is all there is. Another farm, of another
@@ -32,12 +49,13 @@ func oneDatabase(place string, key backup.Key) string {
 func TestDisaster(t *testing.T) {
 	w := enter(t)
 	t.Parallel()
-	top := t.TempDir()
-	place := filepath.Join(top, "left")
+	bucket, env := standInS3(t, "left")
+	place, own := bucket+"/farmhand", bucket+"/new"
 	theirs, err := backup.NewKey()
 	must(t, err)
 	dir := stateDir(t)
 	old := w.farm(t, "e2eold", w.subnet(t), dir)
+	old.Env = env
 	must(t, old.UseHCL(oneDatabase(place, theirs)))
 	_, err = old.Apply(t.Context())
 	must(t, err)
@@ -78,24 +96,25 @@ func TestDisaster(t *testing.T) {
 	ours, err := backup.NewKey()
 	must(t, err)
 	f := w.farm(t, "e2enew", w.subnet(t), stateDir(t))
-	must(t, f.UseHCL(oneDatabase(filepath.Join(top, "own"), ours)))
+	f.Env = env
+	must(t, f.UseHCL(oneDatabase(own, ours)))
 	_, err = f.Apply(t.Context())
 	must(t, err)
 	w.tellOnFailure(t, f, f.Name+"/mysql")
 	rec, err := f.Open(t.Context())
 	must(t, err)
 	defer rec.Close()
-	keyFile := filepath.Join(top, "key.txt")
+	keyFile := filepath.Join(t.TempDir(), "key.txt")
 	must(t, os.WriteFile(keyFile, []byte(theirs.Secret()+"\n"), 0o600))
 	from := old.Name + "/mysql"
-	if out := run(f.Farmhand, "backups", "--to", "file://"+place); !strings.Contains(out, from) {
+	if out := run(f.Farmhand, "backups", "--to", place); !strings.Contains(out, from) {
 		t.Errorf("the place does not tell of %s:\n%s", from, out)
 	}
-	if out := run(f.Farmhand, "backups", "--to", "file://"+place, from); !strings.Contains(out, last) {
+	if out := run(f.Farmhand, "backups", "--to", place, from); !strings.Contains(out, last) {
 		t.Errorf("what is left does not reach %s:\n%s", last, out)
 	}
 	began := time.Now()
-	out := run(f.Farmhand, "restore", f.Name+"/mysql", "--from", from, "--from-to", "file://"+place, "--from-key-file", keyFile, "--to", "latest", "--wait")
+	out := run(f.Farmhand, "restore", f.Name+"/mysql", "--from", from, "--from-to", place, "--from-key-file", keyFile, "--to", "latest", "--wait")
 	t.Logf("restored in %s: %s", time.Since(began).Round(time.Millisecond), strings.TrimSpace(out))
 	if got := ask(f.Name, "SELECT COUNT(*), MAX(id) FROM app.orders"); strings.Join(strings.Fields(got), " ") != "150 150" {
 		t.Errorf("orders: %s", got)

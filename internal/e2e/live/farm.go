@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
@@ -188,7 +189,7 @@ func (f *Farm) Outputs(ctx context.Context) (map[string]string, error) {
 // Farmhand runs the farmhand command with f's state directory and returns what it printed.
 func (f *Farm) Farmhand(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.Bin, "farmhand"), args...)
-	cmd.Env = append(os.Environ(), "FARMHAND_STATE_DIR="+f.StateDir)
+	cmd.Env = slices.Concat(os.Environ(), f.Env, []string{"FARMHAND_STATE_DIR=" + f.StateDir})
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("farmhand %s: %w\n%s", strings.Join(args, " "), err, out)
