@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -46,31 +45,7 @@ func restoreStory(w *world) {
 }
 
 // TestACrashAmongRestores lives the story once for each step at which the sidecar can die.
-func TestACrashAmongRestores(t *testing.T) {
-	stride := 1
-	if testing.Short() {
-		stride = 17
-	}
-	steps := 0
-	for at := 0; ; at += stride {
-		w := newShotWorld(t)
-		c := &crash{at: at}
-		w.crash = c
-		died := false
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
-			w.t = t
-			restoreStory(w)
-			died = c.dead()
-		})
-		if t.Failed() || !died {
-			break
-		}
-		steps++
-	}
-	if steps < 30/stride {
-		t.Errorf("only %d steps to die at", steps)
-	}
-}
+func TestACrashAmongRestores(t *testing.T) { crashAnywhere(t, 100, newShotWorld, restoreStory) }
 
 // TestAKeyOfNoRestore: whoever asked was killed between the key and the wish.
 func TestAKeyOfNoRestore(t *testing.T) {
