@@ -16,7 +16,7 @@ patience=300 # seconds; it takes 10 from a near mirror
 
 fail() { die "MySQL for tests: $*"; }
 
-if [ -x "$root/bin/mysqld" ]; then exit 0; fi
+if [ -d "$root/data" ]; then exit 0; fi # made last
 have mmdebstrap || fail "mmdebstrap is missing: run  sudo apt-get install mmdebstrap debian-archive-keyring"
 [ "$(id -u)" = 0 ] || fail "making it takes root: run  sudo scripts/mysql-root.sh"
 
@@ -66,12 +66,13 @@ if ! said=$("$root/bin/mysqld" --version 2>&1); then
 	fail "what was unpacked does not run: $said"
 fi
 # Servers begin with a copy of a fresh data directory: to make one takes two seconds.
-if ! "$root/bin/mysqld" --no-defaults --user=root --initialize-insecure --datadir="$root/data" --secure-file-priv=NULL --innodb-use-native-aio=OFF \
+if ! "$root/bin/mysqld" --no-defaults --user=root --initialize-insecure --datadir="$root/data.new" --secure-file-priv=NULL --innodb-use-native-aio=OFF \
 	--innodb-redo-log-capacity=16M >"$part/log" 2>&1; then
 	tail -n 5 "$part/log" >&2
 	rm -rf "$root"
 	fail "it could not make a data directory (above)"
 fi
-rm "$root/data/auto.cnf" # each server's own name
-chmod -R a+rX "$root/data"
+rm "$root/data.new/auto.cnf" # each server's own name
+chmod -R a+rX "$root/data.new"
+mv "$root/data.new" "$root/data"
 say "set-up: MySQL ${said#*Ver } is in $root"

@@ -174,6 +174,39 @@ func TestBufferPool(t *testing.T) {
 	}
 }
 
+// Data of the one flavor is nothing that the other's server is started on.
+func TestDataOfTheOtherFlavor(t *testing.T) {
+	dirs := map[string]string{"none": filepath.Join(t.TempDir(), "data"), "MariaDB's": t.TempDir(), "MySQL's": t.TempDir()}
+	if err := os.WriteFile(filepath.Join(dirs["MySQL's"], "mysql.ibd"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, fits := range map[string][2]bool{"none": {true, true}, "MariaDB's": {true, false}, "MySQL's": {false, true}} {
+		for i, f := range []flavor{mariaDB{}, mySQL{}} {
+			if err := checkFlavor(dirs[what], f); (err == nil) != fits[i] {
+				t.Errorf("%s for %s: %v", what, f.name(), err)
+			}
+		}
+	}
+}
+
+// The image's own server is taken, and MariaDB's where it has none or both: Debian's MariaDB has a mysqld, too.
+func TestDetect(t *testing.T) {
+	for want, programs := range map[flavor][][]string{mariaDB{}: {{}, {"mariadbd"}, {"mariadbd", "mysqld"}}, mySQL{}: {{"mysqld"}}} {
+		for _, has := range programs {
+			dir := t.TempDir()
+			for _, name := range has {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("PATH", dir)
+			if got := detect(); got != want {
+				t.Errorf("of an image with %q the server is %s's", has, got.name())
+			}
+		}
+	}
+}
+
 // setUp is a runner with a fake server that is alone, carried out.
 func setUp(t *testing.T, settings map[string]string) (*runner, *fake) {
 	t.Helper()

@@ -25,11 +25,10 @@ const root = "/var/cache/farmhand/mysql"
 // Programs is the folder of mysqld, mysql and mysqlbinlog. Where it is not, the test is skipped.
 func Programs(t testing.TB) string {
 	t.Helper()
-	bin := filepath.Join(root, "bin")
-	if _, err := os.Stat(filepath.Join(bin, "mysqld")); err != nil {
+	if _, err := os.Stat(filepath.Join(root, "data")); err != nil { // made last
 		t.Skipf("no MySQL for tests: scripts/mysql-root.sh unpacks it, as root and where Debian's unstable suite can be had (%v)", err)
 	}
-	return bin
+	return filepath.Join(root, "bin")
 }
 
 // Server is a server that runs until the end of its test. It starts read-only, with GTIDs and without semi-synchronous replication, and
