@@ -118,7 +118,7 @@ func cloneLocal(ctx context.Context, r *runner, dir string, alive func() error) 
 		stop, cancel := bounded(context.WithoutCancel(ctx))
 		defer cancel()
 		_, err := db.ExecContext(stop, "KILL QUERY "+id)
-		_ = <-done
+		<-done //nolint:errcheck // it says that it was cut short
 		return errors.Join(why, err)
 	}
 	for {
