@@ -96,6 +96,9 @@ func (p *pass) taskDone(b *state.Backups, done state.BackupDone) {
 	case state.BackupDrill:
 		b.Drill = &done
 		noteDrill(b, t, done.Text, false)
+		if t.Snapshot == nil {
+			b.DrillFailed = nil
+		}
 		p.noteBackup(info, t.Server, fmt.Sprintf("the restore of %s %s was rehearsed in %s: %s", whatOf(t), done.ID, brief(done.Took), done.Text))
 	default:
 		b.Full, b.Overdue = &done, false
@@ -116,6 +119,7 @@ func (p *pass) taskFailed(b *state.Backups, why string, transient bool) {
 		// A backup that does not come back is what the drill is there to find. It is not tried again until the next one: the
 		// same backup would fail the same way.
 		noteDrill(b, t, why, true)
+		p.drillFailed(b, t, why)
 		p.noteBackup(failure, t.Server, fmt.Sprintf("the rehearsed restore failed: %s. The %s may be of no use: look at it, and take another one with farmhand backup", why, whatOf(t)))
 		return
 	}
@@ -133,7 +137,15 @@ func (p *pass) taskFailed(b *state.Backups, why string, transient bool) {
 func (p *pass) notRehearsed(b *state.Backups, why string) {
 	t := b.Task
 	b.Task, b.Failure = nil, why
+	p.drillFailed(b, t, why)
 	p.noteBackup(failure, t.Server, fmt.Sprintf("the restore could not be rehearsed: %s. Try it with farmhand backup %s --drill", why, p.role.Spec.ID()))
+}
+
+// drillFailed notes that the last rehearsal of a full backup did not go well. A snapshot's says nothing of it, either way.
+func (p *pass) drillFailed(b *state.Backups, t *state.BackupTask, why string) {
+	if t.Snapshot == nil {
+		b.DrillFailed = &state.BackupDone{ID: t.Backup, At: p.now, Server: t.Server, Text: why}
+	}
 }
 
 // whatOf is what a drill is about.

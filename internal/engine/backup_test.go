@@ -221,8 +221,8 @@ func TestNoTemporary(t *testing.T) {
 	w.pass(time.Second)
 	w.says(`error: the restore could not be rehearsed: the instance for it did not come up, in step "launch": no room in the subnet. Try it with farmhand backup shop/mysql --drill`)
 	w.does("forget mysql-0")
-	if b := w.pass(time.Hour); b.Task != nil || len(w.role().Instances) != 3 {
-		t.Errorf("%+v", b.Task)
+	if b := w.pass(time.Hour); b.Task != nil || len(w.role().Instances) != 3 || b.DrillFailed == nil {
+		t.Errorf("%+v, drill failed: %+v", b.Task, b.DrillFailed)
 	}
 }
 
@@ -342,5 +342,15 @@ func TestDrillFails(t *testing.T) {
 	w.says("error: the rehearsed restore failed: CHECK TABLE app.orders: Corrupt. The backup may be of no use")
 	if b := w.pass(time.Hour); b.Task != nil {
 		t.Errorf("the same drill again: %+v", b.Task)
+	} else if f := b.DrillFailed; f == nil || f.Text != "CHECK TABLE app.orders: Corrupt" || f.Server == "" {
+		t.Errorf("the failed drill is noted as %+v", f)
+	}
+	w.role().BackupWish = &state.BackupTask{ID: "again", Kind: state.BackupDrill, By: "ada"}
+	w.pass(time.Minute)
+	w.role().BackupWish = nil
+	w.pass(time.Minute)
+	w.done("20260302T030000Z")
+	if b := w.pass(time.Minute); b.DrillFailed != nil || b.Drill == nil {
+		t.Errorf("after one that went well: %+v, failed %+v", b.Drill, b.DrillFailed)
 	}
 }

@@ -223,8 +223,8 @@ func TestSnapshotDrill(t *testing.T) {
 	w.report(state.BackupReport{Error: "CHECK TABLE app.orders: Corrupt"})
 	b = w.pass(time.Second)
 	w.says("error: the rehearsed restore failed: CHECK TABLE app.orders: Corrupt. The snapshot may be of no use")
-	if !b.Snapshots[0].Failed {
-		t.Errorf("%+v", b.Snapshots)
+	if !b.Snapshots[0].Failed || b.DrillFailed != nil {
+		t.Errorf("%+v; of full backups %+v", b.Snapshots, b.DrillFailed)
 	}
 }
 

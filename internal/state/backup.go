@@ -70,11 +70,13 @@ type Backups struct {
 	Task     *BackupTask `json:"task,omitempty"`     // under way
 	Archiver string      `json:"archiver,omitempty"` // instance that stores the binary logs
 	// Full, Drill and Log are what went well last.
-	Full     *BackupDone `json:"full,omitempty"`
-	Drill    *BackupDone `json:"drill,omitempty"`
-	Log      time.Time   `json:"log,omitzero"`  // everything committed until then is stored
-	Gap      *LogGap     `json:"gap,omitempty"` // the newest one in what is stored, which was said
-	Restored *BackupDone `json:"restored,omitempty"`
+	Full  *BackupDone `json:"full,omitempty"`
+	Drill *BackupDone `json:"drill,omitempty"`
+	// DrillFailed is the last rehearsal of a full backup if it did not go well, Text why; a snapshot's is noted with it.
+	DrillFailed *BackupDone `json:"drill_failed,omitempty"`
+	Log         time.Time   `json:"log,omitzero"`  // everything committed until then is stored
+	Gap         *LogGap     `json:"gap,omitempty"` // the newest one in what is stored, which was said
+	Restored    *BackupDone `json:"restored,omitempty"`
 	// Snapshotting is the snapshot under way, its Position what the server had applied when it was begun; Snapshot is the one that
 	// went well last, and Snapshots all that there are, oldest first.
 	Snapshotting *BackupTask `json:"snapshotting,omitempty"`
