@@ -64,6 +64,6 @@ servers, and says why. terraform apply starts it; the commands here look at what
 	root.PersistentFlags().String("store", "", "address of a store that is elsewhere, dynamodb://TABLE?region=R&bucket=B (default $FARMHAND_STORE, else the file in --state-dir)")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(instance.Commands(version)...)
-	root.AddCommand(newRun(version), newStatus(), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newBackup(), newBackups(), newRestore(), newBackupKey(), newSimulated(), newSimulate(), newIAMPolicy(), newVersion(version), newExitCodes())
+	root.AddCommand(newRun(version), newStatus(), newMetrics(version), newEvents(), newExplain(), newScale(), newProtect(), newFailover(), newBackup(), newBackups(), newRestore(), newBackupKey(), newSimulated(), newSimulate(), newIAMPolicy(), newVersion(version), newExitCodes())
 	return root
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -16,8 +17,10 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/deploy/executable"
 	"github.com/farmhand/terraform-provider-farmhand/internal/dns"
 	"github.com/farmhand/terraform-provider-farmhand/internal/dns/publishers"
+	"github.com/farmhand/terraform-provider-farmhand/internal/exporter"
 	metrics "github.com/farmhand/terraform-provider-farmhand/internal/metric/source/aws"
 	"github.com/farmhand/terraform-provider-farmhand/internal/platform/platforms"
+	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store/dirblobs"
@@ -42,11 +45,13 @@ that takes its place). Servers live on when it ends, and the next one adopts the
 in the background; by hand it is for a supervisor such as systemd, or for looking on.`,
 		Example: `  farmhand run
   farmhand run --state-dir /srv/farmhand --log-level debug
+  farmhand run --metrics-listen 127.0.0.1:9641
   farmhand run --store 'dynamodb://farmhand?region=eu-west-1&bucket=my-bucket'`,
 		Args: cobra.NoArgs,
 	}
 	id := cmd.Flags().String("sidecar", "", "id of the farmhand_sidecar that this is, for whoever looks into the store")
 	group := cmd.Flags().String("log-group", "", "log group of CloudWatch Logs that the log goes to as well; it must be there")
+	listen := cmd.Flags().String("metrics-listen", "", "serve Prometheus' GET /metrics, and GET /healthz, at this address, as 127.0.0.1:9641; who reaches it needs no password")
 	level := cmd.Flags().String("log-level", "info", "debug, info, warn or error")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		daemon.Isolate()
@@ -61,9 +66,12 @@ in the background; by hand it is for a supervisor such as systemd, or for lookin
 		if err != nil {
 			return err
 		}
+		if err := spec.CheckMetricsListen(*listen); *listen != "" && err != nil {
+			return usage("--metrics-listen: %v", err)
+		}
 		debug.SetGCPercent(gcPercent)
 		debug.SetMemoryLimit(heapTarget)
-		return run(cmd.Context(), dir, place{store: storeAddress(cmd), sidecar: *id}, version, log)
+		return run(cmd.Context(), dir, place{store: storeAddress(cmd), sidecar: *id, metrics: *listen}, version, log)
 	}
 	return cmd
 }
@@ -72,6 +80,7 @@ in the background; by hand it is for a supervisor such as systemd, or for lookin
 type place struct {
 	store   string // address; "" for the file in the state directory
 	sidecar string // id of its farmhand_sidecar
+	metrics string // address to serve them at; "" for none
 }
 
 // open opens what the sidecar works with.
@@ -127,6 +136,13 @@ func run(ctx context.Context, dir string, at place, version string, log *slog.Lo
 			_ = s.Close()
 			return nil, err
 		}
+		var listener net.Listener
+		if at.metrics != "" {
+			if listener, err = daemon.ListenMetrics(ctx, at.metrics); err != nil {
+				_ = s.Close()
+				return nil, fmt.Errorf("--metrics-listen: %w", err)
+			}
+		}
 		running.Store(c)
 		return func() error {
 			defer s.Close()
@@ -139,10 +155,31 @@ func run(ctx context.Context, dir string, at place, version string, log *slog.Lo
 				}()
 				defer func() { <-said }()
 			}
+			if listener != nil {
+				defer serveMetrics(ctx, listener, exporter.Options{Store: s, Version: version, Log: log}, c.Healthy)()
+			}
 			err := c.Run(ctx)
 			log.Info("sidecar stopped; instances live on", "id", id)
 			return err
 		}, nil
 	}
-	return daemon.Serve(ctx, daemon.ServeOptions{StateDir: dir, Store: at.store, Version: version, Farms: farms, Log: log}, prepare)
+	return daemon.Serve(ctx, daemon.ServeOptions{StateDir: dir, Store: at.store, Metrics: at.metrics, Version: version, Farms: farms, Log: log}, prepare)
+}
+
+// serveMetrics serves them in the background until ctx ends or stop, which waits, is called. That they cannot be served any
+// more is told of and ends nothing else: farms are kept.
+func serveMetrics(ctx context.Context, l net.Listener, o exporter.Options, healthy func() error) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		o.Log.Info("metrics are served", "address", l.Addr().String())
+		if err := exporter.Serve(ctx, l, exporter.New(o), healthy, o.Log); err != nil {
+			o.Log.Error("metrics are served no more; the sidecar goes on", "error", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }

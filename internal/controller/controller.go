@@ -24,6 +24,7 @@ type Controller struct {
 
 	mu   sync.Mutex
 	kept map[string]bool // farms whose lease is ours now
+	pulse
 }
 
 // New makes a controller; Run starts it.
@@ -32,7 +33,7 @@ func New(opts Options) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Controller{opts: opts, kept: map[string]bool{}}, nil
+	return &Controller{opts: opts, kept: map[string]bool{}, pulse: pulse{ticked: map[string]beat{}}}, nil
 }
 
 // Farms names the farms kept now, sorted. Safe for concurrent use.
@@ -57,6 +58,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	var farms sync.WaitGroup
 	defer farms.Wait()
 	started := map[string]context.CancelFunc{}
+	c.looked(c.opts.Now())
 	for {
 		names, err := c.declared(ctx)
 		switch {
@@ -67,6 +69,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		case err != nil:
 			c.opts.Log.Error("reading the list of farms", "error", err)
 		default:
+			c.looked(c.opts.Now())
 			for _, name := range names {
 				if started[name] == nil {
 					farmCtx, cancel := context.WithCancel(ctx)
@@ -113,10 +116,13 @@ func (c *Controller) keep(ctx context.Context, name string) {
 		defer c.mu.Unlock()
 		if held {
 			c.kept[name] = true
+			c.begins(name, c.opts.Now())
 		} else {
 			delete(c.kept, name)
 		}
 	}
+	k.onTick = func(every time.Duration) { c.beats(name, c.opts.Now(), every) }
+	defer c.rests(name)
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 250*time.Millisecond, 15*time.Second
 	hints := c.signs(ctx, name)
@@ -126,6 +132,7 @@ func (c *Controller) keep(ctx context.Context, name string) {
 		pause, listen := lookEvery, hints
 		switch {
 		case err == nil || errors.Is(err, errNotDeclared) || errors.Is(err, store.ErrHeld):
+			c.rests(name) // nothing of ours to keep
 		case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 			return
 		case errors.Is(err, errPlatformChanged):

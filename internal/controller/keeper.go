@@ -38,6 +38,7 @@ type keeper struct {
 	log  *slog.Logger
 
 	onLease  func(held bool)                                        // nil: nobody asks
+	onTick   func(every time.Duration)                              // a tick went well; nil: nobody asks
 	onlyRole string                                                 // not "": the other roles are left alone
 	quiet    bool                                                   // no gateway, no nameserver
 	ended    func(ctx context.Context, s store.Store) (bool, error) // nil: never; true ends the run

@@ -45,6 +45,9 @@ func (k *keeper) loop(ctx context.Context) error {
 		switch {
 		case err == nil:
 			trouble = ""
+			if k.onTick != nil {
+				k.onTick(k.tickEvery)
+			}
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errEnded):

@@ -32,6 +32,7 @@ type Status struct {
 	Farms      []string  `json:"farms"`      // that it keeps now, by name
 	Executable string    `json:"executable"` // the copy that it runs from
 	StateDir   string    `json:"state_dir"`
-	Store      string    `json:"store,omitempty"` // address of a store that is elsewhere
-	AWS        string    `json:"aws,omitempty"`   // what it was told of AWS, as in AWSVariable
+	Store      string    `json:"store,omitempty"`          // address of a store that is elsewhere
+	AWS        string    `json:"aws,omitempty"`            // what it was told of AWS, as in AWSVariable
+	Metrics    string    `json:"metrics_listen,omitempty"` // address that it serves metrics at
 }

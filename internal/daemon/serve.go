@@ -19,6 +19,7 @@ import (
 type ServeOptions struct {
 	StateDir string
 	Store    string // address of a store that is elsewhere; "" for the one in StateDir
+	Metrics  string // address that it serves metrics at; "" for none
 	Version  string
 	// Farms names the farms kept now; called for every status, nil for none.
 	Farms func() []string
@@ -72,7 +73,7 @@ func Serve(ctx context.Context, opts ServeOptions, prepare Prepare) error {
 	started := time.Now().UTC()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		s := Status{ID: id, Version: opts.Version, PID: os.Getpid(), Started: started, Executable: executable, StateDir: opts.StateDir, Store: opts.Store, AWS: os.Getenv(AWSVariable)}
+		s := Status{ID: id, Version: opts.Version, PID: os.Getpid(), Started: started, Executable: executable, StateDir: opts.StateDir, Store: opts.Store, AWS: os.Getenv(AWSVariable), Metrics: opts.Metrics}
 		if opts.Farms != nil {
 			s.Farms = opts.Farms()
 		}

@@ -22,6 +22,7 @@ type Options struct {
 	Version    string   // of Executable
 	Store      string   // address of a store that is elsewhere; empty: the one in StateDir
 	AWS        string   // how AWS is reached, for AWSVariable; empty: as the environment says
+	Metrics    string   // address to serve metrics at; empty: none
 	Env        []string // beside the few variables that are passed on, "NAME=value"
 }
 
@@ -54,9 +55,12 @@ func Start(ctx context.Context, opts Options) (Status, error) {
 	}
 	running, err := Find(ctx, opts.StateDir)
 	switch {
-	case err == nil && running.Version == opts.Version && running.Executable == path && running.Store == opts.Store && running.AWS == opts.AWS:
+	case err == nil && running.Version == opts.Version && running.Executable == path && running.Store == opts.Store && running.AWS == opts.AWS && running.Metrics == opts.Metrics:
 		return running, nil
 	case err == nil:
+		if err := checkMetrics(ctx, opts.Metrics, running); err != nil {
+			return Status{}, err
+		}
 		if err := Stop(ctx, opts.StateDir); err != nil {
 			return Status{}, fmt.Errorf("replacing sidecar %s by %s: %w", running.Version, opts.Version, err)
 		}
@@ -116,6 +120,9 @@ func launch(ctx context.Context, path string, opts Options) (Status, error) {
 	cmd, err := startOnceNotBusy(ctx, func() *exec.Cmd {
 		// Not CommandContext: ctx is a request's, and the sidecar outlives it.
 		args := []string{"run", "--state-dir", opts.StateDir}
+		if opts.Metrics != "" {
+			args = append(args, "--metrics-listen", opts.Metrics)
+		}
 		if opts.Store != "" {
 			args = append(args, "--store", opts.Store, "--sidecar", "local")
 		}

@@ -32,6 +32,7 @@ type Sidecar struct {
 	KeyName          string
 	Tags             map[string]string
 	LogGroup         string // of CloudWatch Logs; empty: the journal only
+	MetricsListen    string // address to serve metrics at; empty: none
 
 	// Fetch is the executable in the bucket; name, arguments and sandbox are filled in here.
 	Fetch fetch.Service

@@ -30,6 +30,9 @@ func (s Sidecar) UserData() (string, error) {
 	if s.LogGroup != "" {
 		f.Args = append(f.Args, "--log-group", s.LogGroup)
 	}
+	if s.MetricsListen != "" {
+		f.Args = append(f.Args, "--metrics-listen", s.MetricsListen)
+	}
 	return f.UserData()
 }
 

@@ -102,8 +102,8 @@ func sidecarAWSSchema() schema.SingleNestedAttribute {
 }
 
 // sidecarOnEC2 is the declaration with what the provider's block adds, after defaults.
-func (b *backend) sidecarOnEC2(ctx context.Context, m *sidecarAWSModel, diags *diag.Diagnostics) spec.Sidecar {
-	s := spec.Sidecar{ID: m.Name.ValueString(), AWS: &spec.SidecarAWS{
+func (b *backend) sidecarOnEC2(ctx context.Context, all *sidecarModel, m *sidecarAWSModel, diags *diag.Diagnostics) spec.Sidecar {
+	s := spec.Sidecar{ID: m.Name.ValueString(), MetricsListen: all.MetricsListen.ValueString(), AWS: &spec.SidecarAWS{
 		Region: b.region(ctx), SubnetIDs: stringSet(ctx, m.SubnetIDs, diags), AMI: m.AMI.ValueString(), InstanceType: m.InstanceType.ValueString(),
 		Size: int(m.Size.ValueInt64()), SecurityGroupIDs: stringSet(ctx, m.SecurityGroupIDs, diags), InstanceProfile: m.InstanceProfile.ValueString(),
 		InstanceRoles: stringSet(ctx, m.InstanceRoles, diags), KeyName: m.KeyName.ValueString(), LogGroup: m.LogGroup.ValueString(),

@@ -116,7 +116,7 @@ func (b *backend) sidecarDeployment(ctx context.Context, st store.Store, s spec.
 	return deploy.Sidecar{
 		ID: s.ID, Store: address.String(), Version: s.AWS.Version, Scope: scope,
 		SubnetIDs: s.AWS.SubnetIDs, AMI: s.AWS.AMI, InstanceType: s.AWS.InstanceType, Size: s.AWS.Size, SecurityGroupIDs: s.AWS.SecurityGroupIDs,
-		InstanceProfile: s.AWS.InstanceProfile, KeyName: s.AWS.KeyName, Tags: s.AWS.Tags, LogGroup: s.AWS.LogGroup,
+		InstanceProfile: s.AWS.InstanceProfile, KeyName: s.AWS.KeyName, Tags: s.AWS.Tags, LogGroup: s.AWS.LogGroup, MetricsListen: s.MetricsListen,
 		Fetch: fetch.Service{
 			Region: address.Region, Bucket: address.Bucket, Endpoint: endpoint, FIPS: c.UseFIPSEndpoint, DualStack: c.UseDualStackEndpoint,
 			Objects:     map[string]fetch.Object{architecture: {Key: "blobs/" + blob, SHA256: hash}},

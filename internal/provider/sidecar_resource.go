@@ -41,12 +41,13 @@ const (
 type sidecarResource struct{ resourceBackend }
 
 type sidecarModel struct {
-	ID       types.String   `tfsdk:"id"`
-	Local    types.Object   `tfsdk:"local"`
-	AWS      types.Object   `tfsdk:"aws"`
-	Version  types.String   `tfsdk:"version"`
-	Status   types.String   `tfsdk:"status"`
-	Timeouts timeouts.Value `tfsdk:"timeouts"`
+	ID            types.String   `tfsdk:"id"`
+	Local         types.Object   `tfsdk:"local"`
+	AWS           types.Object   `tfsdk:"aws"`
+	MetricsListen types.String   `tfsdk:"metrics_listen"`
+	Version       types.String   `tfsdk:"version"`
+	Status        types.String   `tfsdk:"status"`
+	Timeouts      timeouts.Value `tfsdk:"timeouts"`
 }
 
 // onEC2 tells where it is declared to run.
@@ -72,6 +73,11 @@ func (r *sidecarResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 				Attributes: map[string]schema.Attribute{},
 			},
 			"aws": sidecarAWSSchema(),
+			"metrics_listen": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "Address (`host:port`) at which metrics are served to Prometheus, at `/metrics`, and whether farms are being kept, at `/healthz`: " +
+					"`127.0.0.1:9641` for what runs on the sidecar's machine. Who reaches it needs no password. A change starts the sidecar anew. Default: none are served; see the guide on monitoring.",
+			},
 			"version": schema.StringAttribute{
 				Computed:            true,
 				MarkdownDescription: "Version that runs; planned to be the provider's own.",
@@ -112,6 +118,7 @@ func (r *sidecarResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		r.planOnEC2(ctx, req, &plan, config, &resp.Diagnostics)
 	} else {
 		plan.ID = types.StringValue(localSidecar)
+		addProblems(&resp.Diagnostics, localSpec(&plan).Validate())
 		if runner := ephemeralRunner(); runner != "" && req.State.Raw.IsNull() {
 			resp.Diagnostics.AddAttributeWarning(path.Root("local"), "The sidecar runs on a machine that may be thrown away",
 				fmt.Sprintf("local: %s is set, so this looks like a runner of a pipeline. A local sidecar ends with its machine, and "+
@@ -145,7 +152,7 @@ func (r *sidecarResource) planOnEC2(ctx context.Context, req resource.ModifyPlan
 	if diags.HasError() || !req.Config.Raw.IsFullyKnown() {
 		return
 	}
-	s := r.sidecarOnEC2(ctx, a, diags)
+	s := r.sidecarOnEC2(ctx, plan, a, diags)
 	creating := req.State.Raw.IsNull()
 	if creating {
 		r.planName(ctx, req, state.SidecarKey(s.ID), "sidecar", takenSidecar(s.ID), diags)
@@ -194,8 +201,7 @@ func (r *sidecarResource) Create(ctx context.Context, req resource.CreateRequest
 		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 		return
 	}
-	if _, err := store.PutJSON(ctx, s, state.SidecarKey(localSidecar), spec.Sidecar{ID: localSidecar, Local: true}); err != nil {
-		resp.Diagnostics.AddError("The sidecar cannot be declared", sentence(err.Error()))
+	if !declareLocal(ctx, s, &m, &resp.Diagnostics) {
 		return
 	}
 	if !r.start(ctx, &m, &resp.Diagnostics) {
@@ -205,13 +211,26 @@ func (r *sidecarResource) Create(ctx context.Context, req resource.CreateRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
+// localSpec is the declaration of the sidecar on this machine.
+func localSpec(m *sidecarModel) spec.Sidecar {
+	return spec.Sidecar{ID: localSidecar, Local: true, MetricsListen: m.MetricsListen.ValueString()}
+}
+
+func declareLocal(ctx context.Context, s store.Store, m *sidecarModel, diags *diag.Diagnostics) bool {
+	if _, err := store.PutJSON(ctx, s, state.SidecarKey(localSidecar), localSpec(m)); err != nil {
+		diags.AddError("The sidecar cannot be declared", sentence(err.Error()))
+		return false
+	}
+	return true
+}
+
 // deploy makes a sidecar on EC2 as planned, and fills in what it is then.
 func (r *sidecarResource) deploy(ctx context.Context, m *sidecarModel, renew bool, patience time.Duration, diags *diag.Diagnostics) bool {
 	a := decode[sidecarAWSModel](ctx, m.AWS, diags)
 	if a == nil {
 		return false
 	}
-	s := r.sidecarOnEC2(ctx, a, diags)
+	s := r.sidecarOnEC2(ctx, m, a, diags)
 	addProblems(diags, r.sidecarProblems(ctx, s, false))
 	if diags.HasError() {
 		return false
@@ -238,7 +257,7 @@ func (r *sidecarResource) start(ctx context.Context, m *sidecarModel, diags *dia
 		diags.AddError("The provider cannot find its own executable", sentence(err.Error()))
 		return false
 	}
-	options := daemon.Options{StateDir: dir, Executable: executable, Version: r.version}
+	options := daemon.Options{StateDir: dir, Executable: executable, Version: r.version, Metrics: m.MetricsListen.ValueString()}
 	if r.remote() {
 		address, err := r.address(ctx)
 		if err != nil {
@@ -261,6 +280,16 @@ func (r *sidecarResource) start(ctx context.Context, m *sidecarModel, diags *dia
 	return true
 }
 
+// updateLocal starts it first: an address that cannot be had is not declared.
+func (r *sidecarResource) updateLocal(ctx context.Context, m *sidecarModel, diags *diag.Diagnostics) bool {
+	s, err := r.open(ctx)
+	if err != nil {
+		diags.AddError("The store cannot be opened", sentence(err.Error()))
+		return false
+	}
+	return r.start(ctx, m, diags) && declareLocal(ctx, s, m, diags)
+}
+
 // Read only looks. A dead sidecar stays in the state, so that the plan shows an update and not a second creation.
 func (r *sidecarResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var m sidecarModel
@@ -274,6 +303,7 @@ func (r *sidecarResource) Read(ctx context.Context, req resource.ReadRequest, re
 		return
 	}
 	r.saw(key)
+	m.MetricsListen = keepEmpty(m.MetricsListen, declared.MetricsListen)
 	var err error
 	if declared.AWS != nil {
 		err = r.lookOnEC2(ctx, &m, declared, &resp.Diagnostics)
@@ -305,6 +335,7 @@ func (r *sidecarResource) lookHere(ctx context.Context, m *sidecarModel, diags *
 	default:
 		m.Status = types.StringValue(sidecarRunning)
 		m.Version = types.StringValue(st.Version)
+		m.MetricsListen = keepEmpty(m.MetricsListen, st.Metrics) // somebody may have started it by hand
 	}
 	m.ID = types.StringValue(localSidecar)
 	m.Local = types.ObjectValueMust(m.Local.AttributeTypes(ctx), nil)
@@ -371,7 +402,7 @@ func (r *sidecarResource) Update(ctx context.Context, req resource.UpdateRequest
 		if !ok {
 			return
 		}
-	} else if !r.start(ctx, &m, &resp.Diagnostics) {
+	} else if !r.updateLocal(ctx, &m, &resp.Diagnostics) {
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)

@@ -18,6 +18,8 @@ var logGroupName = regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`)
 type Sidecar struct {
 	ID    string `json:"id"`    // what Farm.Sidecar names
 	Local bool   `json:"local"` // on the machine whose state directory holds the store
+	// MetricsListen is host:port that metrics are served at; "" for none.
+	MetricsListen string `json:"metrics_listen,omitempty"`
 	// AWS is set where it runs on EC2.
 	AWS *SidecarAWS `json:"aws,omitempty"`
 }
@@ -60,8 +62,9 @@ func (s *Sidecar) SetDefaults() {
 // Validate checks everything that the declaration can show, after SetDefaults.
 func (s Sidecar) Validate() []Problem {
 	var c checker
+	c.metricsListen(s)
 	if s.AWS == nil {
-		return nil
+		return c.problems
 	}
 	a := s.AWS
 	c.label("aws.name", s.ID, maxSidecarName)

@@ -22,8 +22,8 @@ func (e *HeldError) Error() string {
 // Is makes errors.Is(err, ErrHeld) true.
 func (e *HeldError) Is(target error) bool { return target == ErrHeld }
 
-// leaseRecord is the value of the lease key.
-type leaseRecord struct {
+// LeaseRecord is the value of the lease key, for whoever only looks: the lease may have run out, and the clock be another.
+type LeaseRecord struct {
 	Holder  string    `json:"holder"`
 	Expires time.Time `json:"expires"`
 }
@@ -58,7 +58,7 @@ func AcquireLease(ctx context.Context, s Store, leaseKey, fenceKey, holder strin
 	}
 	l := &Lease{store: s, key: leaseKey, fenceKey: fenceKey, holder: holder, ttl: ttl, now: now}
 	condition := Absent()
-	record, revision, err := GetJSON[leaseRecord](ctx, s, leaseKey)
+	record, revision, err := GetJSON[LeaseRecord](ctx, s, leaseKey)
 	switch {
 	case errors.Is(err, ErrNotFound):
 	case err != nil:
@@ -69,7 +69,7 @@ func AcquireLease(ctx context.Context, s Store, leaseKey, fenceKey, holder strin
 		condition = At(revision)
 	}
 	expires := now().Add(ttl)
-	l.revision, err = PutJSON(ctx, s, leaseKey, leaseRecord{holder, expires}, If(condition))
+	l.revision, err = PutJSON(ctx, s, leaseKey, LeaseRecord{holder, expires}, If(condition))
 	if errors.Is(err, ErrConflict) {
 		return nil, l.lostTo(ctx)
 	}
@@ -123,7 +123,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 	}
 	expires := l.now().Add(l.ttl)
 	put := func() (Revision, error) {
-		return PutJSON(ctx, l.store, l.key, leaseRecord{l.holder, expires}, If(At(l.revision)), Guarded(l.Guard()))
+		return PutJSON(ctx, l.store, l.key, LeaseRecord{l.holder, expires}, If(At(l.revision)), Guarded(l.Guard()))
 	}
 	revision, err := put()
 	if errors.Is(err, ErrConflict) {
@@ -168,7 +168,7 @@ func (l *Lease) Release(ctx context.Context) error {
 
 // lostTo names the one who was faster.
 func (l *Lease) lostTo(ctx context.Context) error {
-	record, _, err := GetJSON[leaseRecord](ctx, l.store, l.key)
+	record, _, err := GetJSON[LeaseRecord](ctx, l.store, l.key)
 	if err != nil {
 		return fmt.Errorf("acquiring %s: %w: another was faster (%w)", l.key, ErrHeld, err)
 	}
