@@ -307,7 +307,8 @@ func (p *pass) followLog(b *state.Backups) {
 func (p *pass) watchOverdue(b *state.Backups) {
 	declared := p.role.Spec.Backup
 	why := ""
-	if last, _ := declared.Due(p.now); !last.IsZero() && last.After(b.Since) && !taken(b.Full, last) && p.since(last) > declared.Window.Std()+backupLate {
+	// The newest that is late by now: a next one that falls due makes nothing better.
+	if last, _ := declared.Due(p.now.Add(-declared.Window.Std() - backupLate - 1)); !last.IsZero() && last.After(b.Since) && !taken(b.Full, last) {
 		why = "there is no backup yet"
 		if b.Full != nil {
 			why = fmt.Sprintf("the newest backup, %s, is %s old", b.Full.ID, brief(p.since(b.Full.At)))

@@ -293,6 +293,11 @@ func TestBackupFails(t *testing.T) {
 	w.says("error: the backup due at 2026-03-02 03:00:00 UTC was not taken within its window of 3h: mariabackup: exit status 1. Take one with farmhand backup shop/mysql", "error: there is no backup yet; a disaster now")
 	w.pass(time.Minute)
 	w.says()
+	// The next one falls due: the former is as late as before.
+	if b = w.pass(20 * time.Hour); !b.Overdue || w.view.Now.Hour() != 3 {
+		t.Errorf("%s: %+v", w.view.Now, b)
+	}
+	w.says()
 }
 
 func TestBackupWish(t *testing.T) {
