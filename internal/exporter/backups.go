@@ -12,6 +12,7 @@ var (
 	backupInfo    = gauge("backup_info", "Always 1, for each role whose backups are declared. All that follows is of those only.", "farm", "role", "encrypted")
 	backupWindow  = gauge("backup_window_seconds", "How long after it fell due a backup or snapshot may still begin.", "farm", "role")
 	backupDue     = gauge("backup_due_timestamp_seconds", "When it last fell due, by its schedule: task is backup, drill or snapshot. Absent if it has not since backups were declared.", "farm", "role", "task")
+	backupLate    = gauge("backup_expected_timestamp_seconds", "When it last fell due so long ago that its window has passed: the newest one that is older is late.", "farm", "role", "task")
 	backupNextDue = gauge("backup_next_due_timestamp_seconds", "When it falls due next.", "farm", "role", "task")
 	backupTask    = gauge("backup_task_started_timestamp_seconds", "When the task under way began: backup, drill, restore or snapshot. Absent if there is none.", "farm", "role", "task")
 
@@ -42,7 +43,7 @@ func (s *samples) backups(f *farm, name string, r *role) {
 	}
 	s.put(backupInfo, 1, f.name, name, strconv.FormatBool(declared.Encrypted))
 	s.put(backupWindow, declared.Window.Std().Seconds(), f.name, name)
-	if declared.LogEvery >= 0 {
+	if !declared.NoLogs {
 		s.put(backupLogInterval, declared.LogEvery.Std().Seconds(), f.name, name)
 	}
 	s.due(f.name, name, declared, r.backups)
@@ -59,7 +60,7 @@ func (s *samples) backups(f *farm, name string, r *role) {
 	s.flag(backupFailing, b.Failure != "", f.name, name)
 	s.put(backupTries, float64(b.Tries), f.name, name)
 	s.at(backupMissed, b.Missed, f.name, name)
-	if declared.LogEvery >= 0 {
+	if !declared.NoLogs {
 		s.at(backupLog, b.Log, f.name, name)
 	}
 	for _, task := range []*state.BackupTask{b.Task, b.Snapshotting} {
@@ -78,8 +79,14 @@ func (s *samples) due(farm, role string, declared *spec.Backup, b *state.Backups
 	} {
 		last, next := due(s.now)
 		s.at(backupNextDue, next, farm, role, string(task))
-		if b != nil && last.After(b.Since) {
+		if b == nil {
+			continue
+		}
+		if last.After(b.Since) {
 			s.at(backupDue, last, farm, role, string(task))
+		}
+		if late, _ := due(s.now.Add(-declared.Window.Std())); late.After(b.Since) {
+			s.at(backupLate, late, farm, role, string(task))
 		}
 	}
 }
