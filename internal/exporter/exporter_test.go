@@ -152,6 +152,16 @@ func TestFailover(t *testing.T) {
 	has(t, w.text(), `farmhand_database_semi_sync_degraded{farm="shop",role="mysql"} 1`, `farmhand_database_commits_waiting{farm="shop",role="mysql",server="mysql-1"} 0`)
 }
 
+func TestLogGap(t *testing.T) {
+	w := shop(t)
+	for value, gap := range map[string]*state.LogGap{"0": nil, "1": {First: 3, Last: 9}, "0 ": {First: 3, Last: 9, Whole: "20260301T030000Z"}} {
+		change(w, state.BackupsKey("shop", "mysql"), func(b *state.Backups) { b.Gap = gap })
+		has(t, w.text(), `farmhand_backup_log_gap{farm="shop",role="mysql"} `+strings.TrimSpace(value))
+	}
+	change(w, state.RoleKey("shop", "mysql"), func(d *state.Declared[spec.Role]) { d.Spec.Backup.NoLogs = true })
+	has(t, w.text(), "no backup_log_")
+}
+
 func TestDrills(t *testing.T) {
 	w := shop(t)
 	const failing = `farmhand_backup_drill_failing{farm="shop",role="mysql"} `
