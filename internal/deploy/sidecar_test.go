@@ -149,9 +149,15 @@ func TestSidecar(t *testing.T) {
 			}
 		}
 
+		second := a.running()
 		one := sidecar("2")
-		one.Size = 1
+		one.Size, one.MetricsListen = 1, "0.0.0.0:9641"
 		a.apply(one)
+		for _, i := range a.running() {
+			if !strings.Contains(i.UserData, "'--metrics-listen' '0.0.0.0:9641'") || slices.ContainsFunc(second, func(f ec2.Instance) bool { return f.ID == i.ID }) {
+				t.Errorf("%s serves no metrics: its user data is\n%s", i.ID, i.UserData)
+			}
+		}
 		if n := len(a.running()); n != 1 {
 			t.Errorf("%d instances, want 1", n)
 		}

@@ -27,7 +27,7 @@ var (
 	backupLog         = gauge("backup_log_timestamp_seconds", "Everything committed until then is stored in binary logs. Absent before the first, and where they are not stored.", "farm", "role")
 	backupLogInterval = gauge("backup_log_interval_seconds", "How often binary logs are to be stored. Absent where they are not.", "farm", "role")
 
-	backupGap         = gauge("backup_log_gap", "Whether transactions are in no stored binary log and no full backup was taken since: no restore leads across them. Absent where binary logs are not stored.", "farm", "role")
+	backupGap = gauge("backup_log_gap", "Whether transactions are in no stored binary log and no full backup was taken since: no restore leads across them. Absent where binary logs are not stored.", "farm", "role")
 
 	backupDrill        = gauge("backup_drill_timestamp_seconds", "When the newest rehearsal of a restore ended that went well. Absent before the first.", "farm", "role")
 	backupDrillFailing = gauge("backup_drill_failing", "Whether the newest rehearsal of a full backup's restore, or of the newest rehearsed snapshot's, failed. Absent before the first.", "farm", "role")

@@ -182,6 +182,8 @@ func TestASidecarOnEC2(t *testing.T) {
 		w.must(err)
 		return all
 	}
+	listen := freePort(t)
+	withMetrics := strings.Replace(farm(1), "  aws = {", "  metrics_listen = \""+listen+"\"\n  aws = {", 1)
 	var first, role string
 	w.run(
 		resource.TestStep{
@@ -256,6 +258,21 @@ func TestASidecarOnEC2(t *testing.T) {
 				}
 				return nil
 			},
+		},
+		resource.TestStep{ // metrics are served: its instance is another
+			PreConfig:                func() { first = w.alive()[0].ID },
+			ProtoV6ProviderFactories: providers("1.1.0"),
+			Config:                   withMetrics, ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+			Check: func(*terraform.State) error {
+				if all := w.alive(); len(all) != 1 || all[0].ID == first {
+					return fmt.Errorf("after the apply there are %v", all)
+				}
+				return servesMetrics(listen, "farmhand_farm_kept{farm=\"shop\"} 1", "sidecar=\"main\"")
+			},
+		},
+		resource.TestStep{
+			ProtoV6ProviderFactories: providers("1.1.0"),
+			Config:                   withMetrics, ResourceName: address, ImportState: true, ImportStateVerify: true,
 		},
 		resource.TestStep{ // one more that stands by
 			ProtoV6ProviderFactories: providers("1.1.0"),

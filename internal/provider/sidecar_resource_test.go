@@ -1,13 +1,19 @@
 package provider
 
 import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
@@ -81,6 +87,90 @@ func TestSidecarOfAnOlderVersionIsReplaced(t *testing.T) {
 			ConfigStateChecks: []statecheck.StateCheck{
 				statecheck.ExpectKnownValue(address, tfjsonpath.New("version"), knownvalue.StringExact(newer))},
 		},
+	)
+}
+
+// freePort is an address of this machine at which nobody listens now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// servesMetrics checks that metrics are served there, with what is wanted among them.
+func servesMetrics(address string, want ...string) error {
+	for path, parts := range map[string][]string{"/healthz": {"ok"}, "/metrics": append(want, "farmhand_store_up 1")} {
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			return err
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s: %s, %w", path, resp.Status, err)
+		}
+		for _, part := range parts {
+			if !strings.Contains(string(b), part) {
+				return fmt.Errorf("%s has no %s:\n%s", path, part, b)
+			}
+		}
+	}
+	return nil
+}
+
+// The sidecar serves metrics where it is told to, and is started anew for another address; one that cannot be had leaves it as it is.
+func TestSidecarServesMetrics(t *testing.T) {
+	w := newWorld(t)
+	const address = "farmhand_sidecar.here"
+	one, two := freePort(t), freePort(t)
+	listen := func(at string) string {
+		return strings.Replace(sidecarHCL, "local = {}", "local = {}\n  metrics_listen = \""+at+"\"", 1)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	w.must(err)
+	defer taken.Close()
+	var before daemon.Status
+	check := func(at string) func(*terraform.State) error {
+		return func(*terraform.State) error { return servesMetrics(at) }
+	}
+	w.run(
+		resource.TestStep{Config: listen("everywhere:9641"), ExpectError: says(`"everywhere" is no IP address of a machine`, `Write an address and a port`)},
+		resource.TestStep{Config: listen("127.0.0.1:80"), ExpectError: says(`port "80" is not one of 1024 to 65535`)},
+		resource.TestStep{Config: sidecarHCL},
+		resource.TestStep{Config: listen(one), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: check(one)},
+		resource.TestStep{Config: listen(one), ConfigPlanChecks: nothingPlanned},
+		resource.TestStep{Config: listen(one), ResourceName: address, ImportState: true, ImportStateVerify: true},
+		resource.TestStep{
+			PreConfig: func() { before = w.find() },
+			Config:    listen(taken.Addr().String()), ExpectError: says("metrics_listen: metrics cannot be served at", "another process listens there", "goes on as it is"),
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				if now := w.find(); now.PID != before.PID {
+					t.Errorf("the sidecar was stopped for an address that cannot be had: pid %d, and was %d", now.PID, before.PID)
+				}
+				w.must(servesMetrics(one))
+			},
+			Config: listen(two), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: check(two),
+		},
+		resource.TestStep{ // somebody started it otherwise: the plan shows it
+			PreConfig: func() {
+				w.must(daemon.Stop(t.Context(), w.dir))
+				_, err := daemon.Start(t.Context(), daemon.Options{StateDir: w.dir, Version: testVersion})
+				w.must(err)
+			},
+			Config: listen(two), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: check(two),
+		},
+		resource.TestStep{Config: sidecarHCL, ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: func(*terraform.State) error {
+			if servesMetrics(two) == nil {
+				return fmt.Errorf("metrics are still served")
+			}
+			return nil
+		}},
 	)
 }
 
