@@ -91,6 +91,14 @@ nameserver() {
 	install bind9 || true
 }
 
+# Tests of metrics and alerting rules run a real Prometheus, which comes with promtool.
+monitoring() {
+	have prometheus && have promtool && return
+	have apt-get && in_apt prometheus || return 0
+	start_nothing
+	install prometheus || true
+}
+
 go_toolchain() {
 	if have go; then return; fi
 	if [ -x /usr/local/go/bin/go ]; then
@@ -229,6 +237,7 @@ database_server
 newer_database_server
 nameserver
 balancer
+monitoring
 if engine; then
 	# Without the base image a farm names one of its own, so that its absence is no end.
 	scripts/base-image.sh || warn "set-up: the base image could not be built (above); roles need an image of their own"

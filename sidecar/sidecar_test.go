@@ -57,12 +57,14 @@ func farmhand(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 // background runs the sidecar until the test ends or stop is called.
-func background(t *testing.T, dir string) (stop func()) {
+func background(t *testing.T, dir string, flags ...string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan int, 1)
 	var log bytes.Buffer
-	go func() { done <- execute(ctx, []string{"run", "--state-dir", dir}, "1.2.3", &log, &log) }()
+	go func() {
+		done <- execute(ctx, append([]string{"run", "--state-dir", dir}, flags...), "1.2.3", &log, &log)
+	}()
 	stop = func() {
 		cancel()
 		if done == nil {

@@ -1,8 +1,13 @@
 package exporter_test
 
 import (
+	"context"
 	"errors"
 	"flag"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -241,4 +246,57 @@ func TestOneFarmOfSeveral(t *testing.T) {
 		t.Fatal(err)
 	}
 	has(t, samplesOf(out.String()), `farmhand_farm_deleting{farm="other"} 0`, `no "shop"`)
+}
+
+// TestHandler: what is healthy is said by who knows, and a request costs the store nothing while an answer is good.
+func TestHandler(t *testing.T) {
+	w := shop(t)
+	var trouble error
+	h, err := exporter.Handler(w.collector(), func() error { return trouble }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path string) (int, string) {
+		r := httptest.NewRecorder()
+		h.ServeHTTP(r, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+		return r.Code, r.Body.String()
+	}
+	if code, body := ask("GET", "/healthz"); code != http.StatusOK || body != "ok\n" {
+		t.Errorf("healthz: %d %s", code, body)
+	}
+	trouble = errors.New("no tick of farm shop went well for 2m")
+	if code, body := ask("GET", "/healthz"); code != http.StatusServiceUnavailable || body != trouble.Error()+"\n" {
+		t.Errorf("healthz: %d %s", code, body)
+	}
+	code, first := ask("GET", "/metrics")
+	reads := w.reads.Load()
+	_, second := ask("GET", "/metrics")
+	has(t, first, `farmhand_store_up 1`, `farmhand_database_term{farm="shop",role="mysql"} 4`)
+	if code != http.StatusOK || first != second || w.reads.Load() != reads || !strings.Contains(first, "# TYPE farmhand_store_up gauge\n") {
+		t.Errorf("%d, %d reads then %d:\n%s", code, reads, w.reads.Load(), second)
+	}
+}
+
+func TestServeEndsWithItsContext(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- exporter.Serve(ctx, l, shop(t).collector(), func() error { return nil }, slog.New(slog.DiscardHandler))
+	}()
+	resp, err := http.Get("http://" + l.Addr().String() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		t.Error("somebody listens still")
+	}
 }
