@@ -110,15 +110,15 @@ func (c *Collector) collect(now time.Time) ([]prometheus.Metric, error) {
 func (c *Collector) farms(ctx context.Context, names []string) ([]farm, error) {
 	read, errs := make([]farm, len(names)), make([]error, len(names))
 	turn := make(chan struct{}, readers)
-	var all sync.WaitGroup
+	var work sync.WaitGroup
 	for i, name := range names {
 		turn <- struct{}{}
-		all.Go(func() {
+		work.Go(func() {
 			defer func() { <-turn }()
 			read[i], errs[i] = c.read(ctx, name)
 		})
 	}
-	all.Wait()
+	work.Wait()
 	for _, err := range errs {
 		if err != nil {
 			return nil, err

@@ -283,9 +283,10 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	c := shop(t).collector()
 	done := make(chan error, 1)
 	go func() {
-		done <- exporter.Serve(ctx, l, shop(t).collector(), func() error { return nil }, slog.New(slog.DiscardHandler))
+		done <- exporter.Serve(ctx, l, c, func() error { return nil }, slog.New(slog.DiscardHandler))
 	}()
 	resp, err := http.Get("http://" + l.Addr().String() + "/healthz")
 	if err != nil {
