@@ -20,12 +20,30 @@ type Source struct {
 	Host           string
 	Port           int
 	User, Password string
+	// TLS is how, nil for in plain text: only for a server of a version that cannot do otherwise.
+	TLS *TLS
+}
+
+// TLS are the files, in PEM, by which a replica and its source know each other.
+type TLS struct {
+	Authority   string // both of them trust it; the source's certificate must be for Source.Host
+	Certificate string // the replica's own, with its key
+}
+
+// tls are the values of SSL, SSL_VERIFY_SERVER_CERT, SSL_CA, SSL_CERT and SSL_KEY of a source.
+func (s Source) tls() []any {
+	if s.TLS == nil {
+		return []any{false, false, "", "", ""}
+	}
+	return []any{true, true, s.TLS.Authority, s.TLS.Certificate, s.TLS.Certificate}
 }
 
 // Accounts are those that a primary makes; replicas receive them.
 type Accounts struct {
 	Database, User, Password     string // the application's
 	ReplicaUser, ReplicaPassword string
+	// ReplicaTLS are the server's own files, where replicas have to show a certificate of that authority; zero where they need not.
+	ReplicaTLS TLS
 }
 
 // Server is one server, asked as its administrator. Safe for concurrent use; every call is bounded by its context and
@@ -75,6 +93,8 @@ type Server interface {
 	SetDefault(ctx context.Context, variable string) error
 	// Ensure makes accounts or brings them up to date, and writes nothing if they are.
 	Ensure(ctx context.Context, a Accounts) error
+	// ReloadTLS has the server read its certificate, key and authority anew; connections go on. It writes nothing to the binary log.
+	ReloadTLS(ctx context.Context) error
 
 	Close() error
 }
@@ -95,6 +115,7 @@ type Status struct {
 	Receiving  bool   // connected to Source
 	Connecting bool   // the receiver runs and is not connected
 	Applying   bool
+	Encrypted  bool // it asks Source by TLS
 	CaughtUp   bool // everything received is applied
 	// ReceiveError and ApplyError are the last errors, "" for none; Broken tells that by them the server has other
 	// transactions than its source, or that its source has thrown away what it lacks: only a clone helps.

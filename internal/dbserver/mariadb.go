@@ -46,7 +46,7 @@ func (m *mariaDB) Status(ctx context.Context) (Status, error) {
 	}
 	s.Source = net.JoinHostPort(r["master_host"], r["master_port"])
 	s.Receiving, s.Connecting = r["slave_io_running"] == "Yes", r["slave_io_running"] == "Connecting" || r["slave_io_running"] == "Preparing"
-	s.Applying = r["slave_sql_running"] == "Yes"
+	s.Applying, s.Encrypted = r["slave_sql_running"] == "Yes", r["master_ssl_allowed"] == "Yes"
 	s.ReceiveError, s.ApplyError = r["last_io_error"], r["last_sql_error"]
 	s.Received = farthest(s.Position, r["gtid_io_pos"])
 	s.CaughtUp = !beyond(r["gtid_io_pos"], s.Position)
@@ -80,7 +80,7 @@ func (m *mariaDB) Follow(ctx context.Context, s Source) error {
 	if err != nil {
 		return err
 	}
-	if st.Source == net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) && st.Own == "" {
+	if st.Source == net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) && st.Encrypted == (s.TLS != nil) && st.Own == "" {
 		if (st.Receiving || st.Connecting) && st.Applying {
 			return nil
 		}
@@ -89,14 +89,15 @@ func (m *mariaDB) Follow(ctx context.Context, s Source) error {
 	// The heartbeat's period is reset by every change. A relay log that is thrown away here is fetched again, since what
 	// was applied is known by GTID; only a source that is gone could not give it again, and then Drain came before.
 	change := `CHANGE MASTER TO MASTER_HOST = ?, MASTER_PORT = ?, MASTER_USER = ?, MASTER_PASSWORD = ?, MASTER_USE_GTID = slave_pos,
-		MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1`
+		MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1,
+		MASTER_SSL = ?, MASTER_SSL_VERIFY_SERVER_CERT = ?, MASTER_SSL_CA = ?, MASTER_SSL_CERT = ?, MASTER_SSL_KEY = ?`
 	if st.Own != "" {
 		change += ", MASTER_DEMOTE_TO_SLAVE = 1"
 	}
 	if err := m.run(ctx, "stopping replication", "STOP SLAVE"); err != nil {
 		return err
 	}
-	if err := m.exec(ctx, "naming the source "+s.Host, change, s.Host, s.Port, s.User, s.Password); err != nil {
+	if err := m.exec(ctx, "naming the source "+s.Host, change, append([]any{s.Host, s.Port, s.User, s.Password}, s.tls()...)...); err != nil {
 		return err
 	}
 	return m.run(ctx, "starting replication", "START SLAVE")
@@ -155,10 +156,12 @@ func (m *mariaDB) Beyond(_ context.Context, mine, than string) (bool, error) {
 
 // Ensure implements Server.
 func (m *mariaDB) Ensure(ctx context.Context, a Accounts) error {
-	made := func(user, password string) (bool, error) {
+	made := func(user, password, requires string) (bool, error) {
 		var n int
+		// How a user must come is a number there: 0 as it likes, 2 with a certificate.
 		err := m.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM mysql.global_priv WHERE User = ? AND Host = '%'
-			AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)`, user, password).Scan(&n)
+			AND JSON_VALUE(Priv, '$.authentication_string') = PASSWORD(?)
+			AND (? = '' OR IFNULL(JSON_VALUE(Priv, '$.ssl_type'), 0) = IF(? = 'X509', 2, 0))`, user, password, requires, requires).Scan(&n)
 		if err != nil {
 			return false, fmt.Errorf("looking for the user %s: %w", user, err)
 		}
@@ -167,13 +170,18 @@ func (m *mariaDB) Ensure(ctx context.Context, a Accounts) error {
 	return m.ensure(ctx, a, made)
 }
 
-// ensure makes what is missing. What is there is not written again: each such statement would go to every replica, and
+// ReloadTLS implements Server. Without LOCAL it would be a transaction of the server's own.
+func (m *mariaDB) ReloadTLS(ctx context.Context) error {
+	return m.run(ctx, "taking a new certificate over", "FLUSH LOCAL SSL")
+}
+
+// ensure makes what is missing. made tells whether a user has a password and must come as requires says, "" for in any way. What is there is not written again: each such statement would go to every replica, and
 // wait for one.
-func (b base) ensure(ctx context.Context, a Accounts, made func(user, password string) (bool, error)) error {
+func (b base) ensure(ctx context.Context, a Accounts, made func(user, password, requires string) (bool, error)) error {
 	database := quoteName(a.Database)
 	// In a grant an underscore stands for any character: app_1 would open appx1 too.
 	granted := strings.ReplaceAll(database, "_", `\_`)
-	ok, err := made(a.User, a.Password)
+	ok, err := made(a.User, a.Password, "")
 	if err != nil {
 		return err
 	}
@@ -199,14 +207,18 @@ func (b base) ensure(ctx context.Context, a Accounts, made func(user, password s
 			statement{"removing nameless users", "DROP USER IF EXISTS ''@'localhost', ''@'%'", nil})
 	}
 	if a.ReplicaUser != "" && a.ReplicaPassword != "" {
-		ok, err := made(a.ReplicaUser, a.ReplicaPassword)
+		requires := "NONE"
+		if a.ReplicaTLS != (TLS{}) {
+			requires = "X509"
+		}
+		ok, err := made(a.ReplicaUser, a.ReplicaPassword, requires)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			todo = append(todo,
 				statement{"making the user of replicas", "CREATE USER IF NOT EXISTS ?@'%' IDENTIFIED BY ?", []any{a.ReplicaUser, a.ReplicaPassword}},
-				statement{"setting the password of replicas", "ALTER USER ?@'%' IDENTIFIED BY ?", []any{a.ReplicaUser, a.ReplicaPassword}},
+				statement{"setting the password of replicas", "ALTER USER ?@'%' IDENTIFIED BY ? REQUIRE " + requires, []any{a.ReplicaUser, a.ReplicaPassword}},
 				statement{"granting replication", "GRANT REPLICATION SLAVE ON *.* TO ?@'%'", []any{a.ReplicaUser}})
 		}
 	}

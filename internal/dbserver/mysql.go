@@ -53,7 +53,7 @@ func (m *mySQL) Status(ctx context.Context) (Status, error) {
 	}
 	s.Source = net.JoinHostPort(r["source_host"], r["source_port"])
 	s.Receiving, s.Connecting = r["replica_io_running"] == "Yes", r["replica_io_running"] == "Connecting"
-	s.Applying = r["replica_sql_running"] == "Yes"
+	s.Applying, s.Encrypted = r["replica_sql_running"] == "Yes", r["source_ssl_allowed"] == "Yes"
 	s.ReceiveError, s.ApplyError = r["last_io_error"], r["last_sql_error"]
 	s.Broken = r["last_io_errno"] == "1236" || r["last_io_errno"] == "13114"
 	if n, err := strconv.ParseFloat(r["seconds_behind_source"], 64); err == nil {
@@ -145,7 +145,7 @@ func (m *mySQL) Follow(ctx context.Context, s Source) error {
 	if err != nil {
 		return err
 	}
-	if st.Source == net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) && (st.Receiving || st.Connecting) && st.Applying {
+	if st.Source == net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) && st.Encrypted == (s.TLS != nil) && (st.Receiving || st.Connecting) && st.Applying {
 		return nil
 	}
 	if err := m.run(ctx, "stopping replication", "STOP REPLICA"); err != nil {
@@ -153,7 +153,9 @@ func (m *mySQL) Follow(ctx context.Context, s Source) error {
 	}
 	err = m.exec(ctx, "naming the source "+s.Host, `CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?,
 		SOURCE_PASSWORD = ?, SOURCE_AUTO_POSITION = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400,
-		SOURCE_HEARTBEAT_PERIOD = 1, GET_SOURCE_PUBLIC_KEY = 1`, s.Host, s.Port, s.User, s.Password)
+		SOURCE_HEARTBEAT_PERIOD = 1, GET_SOURCE_PUBLIC_KEY = 1,
+		SOURCE_SSL = ?, SOURCE_SSL_VERIFY_SERVER_CERT = ?, SOURCE_SSL_CA = ?, SOURCE_SSL_CERT = ?, SOURCE_SSL_KEY = ?`,
+		append([]any{s.Host, s.Port, s.User, s.Password}, s.tls()...)...)
 	if err != nil {
 		return err
 	}
@@ -207,4 +209,9 @@ func (m *mySQL) Beyond(ctx context.Context, mine, than string) (bool, error) {
 	var within bool
 	err := m.db.QueryRowContext(ctx, "SELECT GTID_SUBSET(?, ?)", mine, than).Scan(&within)
 	return !within, err
+}
+
+// ReloadTLS implements Server. MySQL does not write it to the binary log.
+func (m *mySQL) ReloadTLS(ctx context.Context) error {
+	return m.run(ctx, "taking a new certificate over", "ALTER INSTANCE RELOAD TLS")
 }

@@ -2,6 +2,7 @@ package dbserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -15,7 +16,9 @@ func (m *mySQL) Ensure(ctx context.Context, a Accounts) (err error) {
 	if err := m.db.QueryRowContext(ctx, "SELECT @@global.super_read_only").Scan(&super); err != nil {
 		return fmt.Errorf("asking whether the server is read-only: %w", err)
 	}
-	made := func(user, password string) (bool, error) { return m.opens(ctx, user, password) }
+	made := func(user, password, requires string) (bool, error) {
+		return m.opens(ctx, user, password, requires, a.ReplicaTLS)
+	}
 	if !super {
 		return m.ensure(ctx, a, made)
 	}
@@ -31,9 +34,25 @@ func (m *mySQL) Ensure(ctx context.Context, a Accounts) (err error) {
 	return m.ensure(ctx, a, made)
 }
 
-// opens tells whether the user may come in with the password. Passwords are salted: that they are in force cannot be seen.
-func (m *mySQL) opens(ctx context.Context, user, password string) (bool, error) {
+// opens tells whether the user may come in with the password, and must come as requires says. Passwords are salted: that they are in force
+// cannot be seen. Who has to show a certificate shows the server's own.
+func (m *mySQL) opens(ctx context.Context, user, password, requires string, own TLS) (bool, error) {
 	c := driver.NewConfig()
+	if requires != "" {
+		var n int
+		err := m.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM mysql.user WHERE User = ? AND Host = '%' AND ssl_type = IF(? = 'NONE', '', ?)", user, requires, requires).Scan(&n)
+		if err != nil || n == 0 {
+			return false, err
+		}
+	}
+	if requires == "X509" {
+		pair, err := tls.LoadX509KeyPair(own.Certificate, own.Certificate)
+		if err != nil {
+			return false, fmt.Errorf("reading the server's certificate: %w", err)
+		}
+		// Nobody else is at the other end of a local socket.
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true} //nolint:gosec // as said
+	}
 	c.User, c.Passwd, c.Net, c.Addr = user, password, "unix", m.socket
 	c.Timeout, c.Logger = 2*time.Second, &driver.NopLogger{}
 	connector, err := driver.NewConnector(c)

@@ -96,6 +96,7 @@ func (p *pass) keepDatabase() {
 	d.followRestore()
 	d.knowCopies()
 	d.countAckers()
+	d.db.Plain = d.plain()
 	d.giveOrders()
 	d.chooseReads()
 	d.alert()
@@ -205,6 +206,19 @@ func (d *database) fresh(m *member) bool {
 	}
 	_, dead := d.dead(m)
 	return !dead
+}
+
+// plain are the addresses of servers that were set up before there was TLS. It is their agents' word, and not the network's, that lets
+// data cross it unencrypted; of an agent that said nothing yet it is not assumed.
+func (d *database) plain() []string {
+	var all []string
+	for i := range d.members {
+		if m := &d.members[i]; m.report() != nil && !m.report().TLS && m.Address != "" && m.standing != gone {
+			all = append(all, m.Address)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // holdsData tells whether a server that was heard of has data.

@@ -44,6 +44,9 @@ type Database struct {
 	Known []string `json:"known,omitempty"`
 	// Restored is the id of the last restore that was carried out.
 	Restored string `json:"restored,omitempty"`
+	// Plain are the addresses of servers whose agent is of a version without TLS, sorted: they are followed and cloned from in plain
+	// text, and while there are any, so may replicas follow.
+	Plain []string `json:"plain,omitempty"`
 	// Lease is how long a primary may go without hearing from the store before it makes itself read-only. A primary that cannot
 	// be reached or stopped is waited for this long, and a margin, before another one is promoted.
 	Lease time.Duration `json:"lease"` // nanoseconds
@@ -180,6 +183,9 @@ type DatabaseReport struct {
 	// RestoreNoted is the id of the restore that RestoreNote is about: what somebody should know of the data that it brought.
 	RestoreNoted string `json:"restore_noted,omitempty"`
 	RestoreNote  string `json:"restore_note,omitempty"`
+
+	// TLS: its server and its clones are there for those who show a certificate of the role's authority, by TLS.
+	TLS bool `json:"tls,omitempty"`
 
 	Writable bool   `json:"writable,omitempty"`
 	Empty    bool   `json:"empty,omitempty"`    // it holds no data: never initialised, never cloned

@@ -40,6 +40,8 @@ type Case struct {
 	Broken  map[string]behavior.Input
 	// Tested tells that Changed passes the program's own checker, so that it must be kept out if that fails.
 	Tested bool
+	// Anew are files, relative to the root, that each set-up makes anew and keeps to itself: they hold a key.
+	Anew []string
 	// Ends are the signals that end the service, beside SIGTERM and SIGKILL.
 	Ends []syscall.Signal
 }
@@ -202,6 +204,13 @@ func (c Case) deterministic(t *testing.T) {
 		t.Fatal(err)
 	}
 	two := c.setUpIn(t, root).files()
+	for _, name := range c.Anew {
+		if one[name] == "" || one[name] == two[name] || !strings.HasPrefix(one[name], "-rw-------\n") {
+			t.Errorf("%s holds a key, and is missing, the same twice, or not private", name)
+		}
+		delete(one, name)
+		delete(two, name)
+	}
 	if !reflect.DeepEqual(one, two) {
 		t.Errorf("two set-ups differ:\n%v\n%v", one, two)
 	}

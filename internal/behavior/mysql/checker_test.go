@@ -20,7 +20,8 @@ func TestChecker(t *testing.T) {
 		t.Skipf("no container engine with image %s: %v: %.200s", image, err, out)
 	}
 	good, err := render(mariaDB{}, behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}},
-		paths{DataDir: "/var/lib/mysql", RunDir: "/run/mysqld", Socket: "/run/mysqld/mysqld.sock"}, 128)
+		paths{DataDir: "/var/lib/mysql", RunDir: "/run/mysqld", Socket: "/run/mysqld/mysqld.sock",
+			Authority: "/run/mysqld/tls/authority.pem", Certificate: "/run/mysqld/tls/server.pem"}, 128)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,16 @@
 package mysql
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -15,10 +18,9 @@ import (
 	"time"
 )
 
-// A clone is asked for by HTTP from the agent of a server that has the data, and comes as mariabackup's stream or, of MySQL, as tar. Who asks
-// proves that it knows the role's clone key; who answers proves it at the end, together with a hash of all it gave, so
-// that a stream that was cut short or changed on its way is none. The data crosses the farm's own network unencrypted,
-// as what is replicated does.
+// A clone is asked for by HTTPS from the agent of a server that has the data, and comes as mariabackup's stream or, of MySQL, as tar. Both
+// show a certificate of the role's authority. Who asks proves besides that it knows the role's clone key; who answers proves it at the
+// end, together with a hash of all it gave, so that a stream that was cut short is none.
 const (
 	clonePort = 4444
 	clonePath = "/clone"
@@ -53,19 +55,23 @@ type giver struct {
 	nonces map[string]time.Time
 }
 
-// giveClones serves until ctx ends.
-func (r *runner) giveClones(ctx context.Context) {
+func (r *runner) giver() http.Handler {
 	g := &giver{runner: r, nonces: map[string]time.Time{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+clonePath, g.give)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 8 << 10,
+	return mux
+}
+
+// giveClones serves until ctx ends.
+func (r *runner) giveClones(ctx context.Context) {
+	server := &http.Server{Handler: r.giver(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 8 << 10, ErrorLog: log.New(complaints{r}, "", 0),
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	defer server.Close()
 	context.AfterFunc(ctx, func() { server.Close() })
 	for said := false; ctx.Err() == nil; {
 		l, err := net.Listen("tcp", net.JoinHostPort(r.Assignment.Address, strconv.Itoa(clonePort)))
 		if err == nil {
-			err = server.Serve(l)
+			err = server.Serve(tls.NewListener(l, r.certificates.server()))
 		}
 		if ctx.Err() != nil {
 			return
@@ -79,6 +85,14 @@ func (r *runner) giveClones(ctx context.Context) {
 		case <-time.After(5 * time.Second):
 		}
 	}
+}
+
+// complaints prints what a server of the library has to say, such as of a handshake that failed.
+type complaints struct{ *runner }
+
+func (s complaints) Write(b []byte) (int, error) {
+	s.say("clones: %s", bytes.TrimSpace(b))
+	return len(b), nil
 }
 
 // admit tells why a request is refused.

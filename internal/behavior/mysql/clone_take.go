@@ -113,7 +113,7 @@ func (r *runner) fetch(ctx context.Context, host, dir string, condemned bool) (i
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+net.JoinHostPort(host, strconv.Itoa(clonePort))+clonePath, nil)
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+net.JoinHostPort(host, strconv.Itoa(clonePort))+clonePath, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -122,7 +122,12 @@ func (r *runner) fetch(ctx context.Context, host, dir string, condemned bool) (i
 	q.Header.Set(nonceHeader, nonce)
 	q.Header.Set(proofHeader, proof(key, "clone", r.Assignment.Farm, r.Assignment.Role.Name, at, nonce))
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 3 * time.Second}).DialContext, DisableCompression: true,
-		ResponseHeaderTimeout: stallTime}
+		ResponseHeaderTimeout: stallTime, TLSHandshakeTimeout: 5 * time.Second}
+	if r.isPlain(host) {
+		q.URL.Scheme = "http"
+	} else if transport.TLSClientConfig, err = r.certificates.client(host); err != nil {
+		return 0, err
+	}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Do(q)
 	if err != nil {

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/authority"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
@@ -28,6 +30,9 @@ const (
 	replicaKey = "replica_password"
 	cloneKey   = "clone_key"
 )
+
+// authorityKey is the role's certificate authority, of which each of its servers makes itself a certificate. See authority.New.
+const authorityKey = "db_authority"
 
 // Behavior is the database.
 type Behavior struct{}
@@ -122,7 +127,8 @@ func primary(members []state.Member) state.Member {
 }
 
 // NewSecret makes the passwords of the application's user and of replicas, and the key for clones: 26 characters of
-// base32 each, 130 bits, from the system's source.
-func (Behavior) NewSecret(spec.Role) map[string]string {
-	return map[string]string{passwordKey: rand.Text(), replicaKey: rand.Text(), cloneKey: rand.Text()}
+// base32 each, 130 bits, from the system's source; and the role's certificate authority.
+func (Behavior) NewSecret(role spec.Role) map[string]string {
+	return map[string]string{passwordKey: rand.Text(), replicaKey: rand.Text(), cloneKey: rand.Text(),
+		authorityKey: authority.New("farmhand "+role.ID(), time.Now())}
 }

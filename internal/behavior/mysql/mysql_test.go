@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/authority"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior"
 	"github.com/farmhand/terraform-provider-farmhand/internal/behavior/behaviortest"
 	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver"
@@ -82,10 +83,20 @@ func (f *fake) Ensure(_ context.Context, a dbserver.Accounts) error {
 	return nil
 }
 
+func (f *fake) ReloadTLS(context.Context) error { return nil }
+
 func (f *fake) lines() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return strings.Join(f.told, ", ")
+}
+
+// theAuthority is that of the roles of tests without real servers.
+var theAuthority = authority.New("farmhand test", time.Now())
+
+// with is a role's secret.
+func with(password string) map[string]string {
+	return map[string]string{passwordKey: password, authorityKey: theAuthority}
 }
 
 // alone is what is decided of a role with one server.
@@ -95,7 +106,7 @@ func alone() *state.Database {
 }
 
 func TestContract(t *testing.T) {
-	input := behavior.Input{Secret: map[string]string{passwordKey: "one"}, Database: alone()}
+	input := behavior.Input{Secret: with("one"), Database: alone()}
 	behaviortest.Run(t, behaviortest.Case{
 		Behavior: Behavior{},
 		New: func(in behavior.Instance) behavior.Runner {
@@ -121,6 +132,7 @@ func TestContract(t *testing.T) {
 			"settings.server.transaction_prealloc_size": {Settings: map[string]string{"server.transaction_prealloc_size": "4k"}},
 		},
 		Input:  input,
+		Anew:   []string{"run/mysqld/tls/server.pem"},
 		Broken: map[string]behavior.Input{"no password": {Secret: map[string]string{}}},
 	})
 }
@@ -156,7 +168,8 @@ func TestVariables(t *testing.T) {
 }
 
 func TestRendering(t *testing.T) {
-	p := paths{DataDir: "/var/lib/mysql", RunDir: "/run/mysqld", Socket: "/run/mysqld/mysqld.sock"}
+	p := paths{DataDir: "/var/lib/mysql", RunDir: "/run/mysqld", Socket: "/run/mysqld/mysqld.sock",
+		Authority: "/run/mysqld/tls/authority.pem", Certificate: "/run/mysqld/tls/server.pem"}
 	for name, f := range map[string]flavor{"my.cnf": mariaDB{}, "mysqld.cnf": mySQL{}} {
 		got, err := render(f, behavior.Instance{Assignment: state.Assignment{Farm: "shop", Role: database, Index: 1}}, p, 128)
 		if err != nil {
@@ -218,7 +231,7 @@ func setUp(t *testing.T, settings map[string]string) (*runner, *fake) {
 	r.lookup = self
 	r.open = func(context.Context, string) (dbserver.Server, error) { return f, nil }
 	t.Cleanup(func() { _ = r.Stop(context.Background()) })
-	if err := r.Setup(t.Context(), behavior.Input{Secret: map[string]string{passwordKey: "one"}, Database: alone()}, func(string) {}); err != nil {
+	if err := r.Setup(t.Context(), behavior.Input{Secret: with("one"), Database: alone()}, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	return r, f
@@ -249,7 +262,7 @@ func TestPasswordIsGivenOnceAndWhenItChanges(t *testing.T) {
 	}
 	eventually(t, "the first password", func() bool { return given() == " one" })
 	for _, password := range []string{"refused", "two"} {
-		if err := r.Apply(t.Context(), behavior.Input{Secret: map[string]string{passwordKey: password}}); err != nil {
+		if err := r.Apply(t.Context(), behavior.Input{Secret: with(password)}); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, password, func() bool { return strings.HasSuffix(given(), password) })
@@ -266,7 +279,7 @@ func TestVariablesAreTakenOverInPlace(t *testing.T) {
 		t.Error("a variable that needs a restart was told to the running server")
 	}
 	own := func(settings map[string]string) behavior.Input {
-		return behavior.Input{Secret: map[string]string{passwordKey: "one"},
+		return behavior.Input{Secret: with("one"),
 			Topology: state.Topology{Roles: map[string]state.RoleTopology{"mysql": {Settings: settings}}}}
 	}
 	if err := r.Apply(t.Context(), own(map[string]string{"server.wait_timeout": "90"})); err != nil {

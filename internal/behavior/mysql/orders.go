@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -195,10 +196,13 @@ func (r *runner) replicate(ctx context.Context, d *state.Database, order state.D
 	if err := s.SemiSync(ctx, false); err != nil {
 		return err
 	}
-	source, err := r.source(order.Source)
+	source, err := r.source(d, order.Source)
 	if err != nil {
 		return err
 	}
+	r.mu.Lock()
+	r.former = dbserver.Accounts{} // from now on they are the primary's to change
+	r.mu.Unlock()
 	return s.Follow(ctx, source)
 }
 
@@ -301,16 +305,23 @@ func (r *runner) maintain(ctx context.Context, d *state.Database, order state.Da
 		return err
 	}
 	r.setDiverged(why)
-	if why != "" || st.Applying && (st.Receiving || st.Connecting) || time.Since(r.mended) < mendAgain {
+	if why != "" {
+		return nil
+	}
+	source, err := r.source(d, order.Source)
+	if err != nil {
+		return err
+	}
+	if st.Source != "" && st.Encrypted != (source.TLS != nil) {
+		r.say("replication from %s goes on %s", order.Source, map[bool]string{true: "by TLS", false: "in plain text: that server knows no TLS"}[source.TLS != nil])
+		return s.Follow(ctx, source)
+	}
+	if st.Applying && (st.Receiving || st.Connecting) || time.Since(r.mended) < mendAgain {
 		return nil
 	}
 	r.mended = time.Now()
 	r.say("replication stopped and is started again: %s%s", st.ReceiveError, st.ApplyError)
 	if st.Source == "" {
-		source, err := r.source(order.Source)
-		if err != nil {
-			return err
-		}
 		return s.Follow(ctx, source)
 	}
 	return s.Restart(ctx)
@@ -374,7 +385,7 @@ func (r *runner) until(d *state.Database) (limit string, was bool) {
 }
 
 // source is the address with the credentials of replicas.
-func (r *runner) source(address string) (dbserver.Source, error) {
+func (r *runner) source(d *state.Database, address string) (dbserver.Source, error) {
 	if address == "" {
 		return dbserver.Source{}, errors.New("the order names no source")
 	}
@@ -387,6 +398,9 @@ func (r *runner) source(address string) (dbserver.Source, error) {
 	}
 	if s.Password == "" {
 		return s, errors.New("the role's secret holds no password for replicas yet")
+	}
+	if !slices.Contains(d.Plain, s.Host) {
+		s.TLS = new(r.tls())
 	}
 	return s, nil
 }

@@ -15,6 +15,8 @@ type paths struct {
 	DataDir string // on the volume
 	RunDir  string
 	Socket  string
+	// Authority is what this server and its replicas trust, Certificate its own with its key; see certificates.go.
+	Authority, Certificate string
 }
 
 type settings struct {

@@ -166,7 +166,7 @@ func (r *runner) DatabaseReport(context.Context) state.DatabaseReport {
 	v, st := r.view, r.view.status
 	d := state.DatabaseReport{
 		Flavor: v.flavor, Version: v.version, Done: r.carried.seq, Term: r.carried.term, Doing: v.doing, Error: v.err,
-		Empty: empty, Diverged: v.diverged, DiskUsed: v.used, Bytes: v.bytes,
+		TLS: true, Empty: empty, Diverged: v.diverged, DiskUsed: v.used, Bytes: v.bytes,
 	}
 	if d.RestoreFailed = r.restoreFailed.task; d.RestoreFailed != "" { // what went wrong before that is not its reason
 		d.Error = r.restoreFailed.why

@@ -32,8 +32,9 @@ func (Behavior) New(in behavior.Instance) behavior.Runner { return newRunner(in)
 
 var _ behavior.DatabaseReporter = (*runner)(nil)
 
-// runner keeps one server. Four goroutines work beside who calls it, from Setup to Stop: one carries out orders (serve),
-// one watches the lease (watchLease), one looks at the server (poll), one gives clones away (giveClones).
+// runner keeps one server. Five goroutines work beside who calls it, from Setup to Stop: one carries out orders (serve),
+// one watches the lease (watchLease), one looks at the server (poll), one gives clones away (giveClones) and one
+// renews its certificate (keepCertificates).
 type runner struct {
 	behavior.Instance
 	paths
@@ -45,6 +46,8 @@ type runner struct {
 	server  atomic.Pointer[dbserver.Server]
 	// writable is true from before the server is made writable until after it is read-only.
 	writable atomic.Bool
+
+	certificates certificates
 
 	busy    sync.Mutex    // one backup, clone or drill at a time
 	wake    chan struct{} // there may be something to carry out
@@ -85,10 +88,12 @@ func newRunner(in behavior.Instance) *runner {
 	r := &runner{
 		Instance: in,
 		name:     state.InstanceName(in.Assignment.Role.Name, in.Assignment.Index),
-		paths:    paths{DataDir: filepath.Join(top, dataDir), RunDir: run, Socket: filepath.Join(run, "mysqld.sock")},
-		volume:   volume{dir: top},
-		flavor:   detect(),
-		wake:     make(chan struct{}, 1), look: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		paths: paths{DataDir: filepath.Join(top, dataDir), RunDir: run, Socket: filepath.Join(run, "mysqld.sock"),
+			Authority: filepath.Join(run, "tls/authority.pem"), Certificate: filepath.Join(run, "tls/server.pem")},
+		volume:       volume{dir: top},
+		certificates: certificates{wake: make(chan struct{}, 1)},
+		flavor:       detect(),
+		wake:         make(chan struct{}, 1), look: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		lookup: mysqlUser,
 		open:   dbserver.Open,
 		memory: machineMemoryMB,
@@ -118,6 +123,9 @@ func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)
 		return fmt.Errorf("making a place for the server's socket: %w", err)
 	}
 	if err := r.takeOver(in); err != nil {
+		return err
+	}
+	if err := r.certify(ctx, time.Now()); err != nil {
 		return err
 	}
 	config, err := render(r.flavor, r.Instance, r.paths, r.memory())
@@ -150,7 +158,7 @@ func (r *runner) Setup(ctx context.Context, in behavior.Input, step func(string)
 	r.mu.Lock()
 	r.stop = cancel
 	r.mu.Unlock()
-	for _, work := range []func(context.Context){r.serve, r.watchLease, r.poll, r.giveClones} {
+	for _, work := range []func(context.Context){r.serve, r.watchLease, r.poll, r.giveClones, r.keepCertificates} {
 		r.workers.Go(func() { r.persist(live, work) })
 	}
 	poke(r.wake)
@@ -233,6 +241,7 @@ func (r *runner) takeOver(in behavior.Input) error {
 		r.Ordered(in.Database, time.Time{}.Add(1))
 	}
 	poke(r.wake)
+	poke(r.certificates.wake)
 	return nil
 }
 
@@ -244,6 +253,9 @@ func (r *runner) accounts() dbserver.Accounts {
 	a := dbserver.Accounts{Database: t.Value(role, "database"), User: t.Value(role, "user"), Password: secret[passwordKey]}
 	if secret[replicaKey] != "" {
 		a.ReplicaUser, a.ReplicaPassword = replicaUser, secret[replicaKey]
+		if d := r.office.database; d == nil || len(d.Plain) == 0 {
+			a.ReplicaTLS = r.tls()
+		}
 	}
 	return a
 }

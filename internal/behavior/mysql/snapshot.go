@@ -55,6 +55,8 @@ func (r *runner) setUpTemporary(ctx context.Context, step func(string)) error {
 	r.mu.Lock()
 	r.stop = cancel
 	r.mu.Unlock()
-	r.workers.Go(func() { r.persist(live, r.giveClones) })
+	for _, work := range []func(context.Context){r.giveClones, r.keepCertificates} {
+		r.workers.Go(func() { r.persist(live, work) })
+	}
 	return nil
 }

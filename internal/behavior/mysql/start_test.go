@@ -37,7 +37,7 @@ func TestAStartThatANewerOrderCutsShort(t *testing.T) {
 	t.Cleanup(func() { _ = r.Stop(context.Background()) })
 	set := make(chan error, 1)
 	go func() {
-		set <- r.Setup(ctx, behavior.Input{Secret: map[string]string{passwordKey: "one"}, Database: alone()}, func(string) {})
+		set <- r.Setup(ctx, behavior.Input{Secret: with("one"), Database: alone()}, func(string) {})
 	}()
 	await := func() {
 		t.Helper()
