@@ -10,16 +10,18 @@ import (
 )
 
 func TestMariaDB(t *testing.T) {
-	dbservertest.Run(t, func(t *testing.T, id int) *dbservertest.Instance {
+	dbservertest.Run(t, func(t *testing.T, id int, more ...string) *dbservertest.Instance {
 		// As the mysql behavior configures it: acknowledgements from the moment on at which a replica follows, no time limit of waiting.
-		m := mariadbtest.Start(t, mariadbtest.Folder(t), id, "rpl-semi-sync-slave-enabled=ON", "rpl-semi-sync-master-timeout=4294967295", "rpl-semi-sync-master-wait-point=AFTER_SYNC")
+		m := mariadbtest.Start(t, mariadbtest.Folder(t), id, append(more, "rpl-semi-sync-slave-enabled=ON",
+			"rpl-semi-sync-master-timeout=4294967295", "rpl-semi-sync-master-wait-point=AFTER_SYNC")...)
 		return &dbservertest.Instance{Server: open(t, m.Socket), Address: m.Address}
 	})
 }
 
 func TestMySQL(t *testing.T) {
-	dbservertest.Run(t, func(t *testing.T, id int) *dbservertest.Instance {
-		m := mysqltest.Start(t, mysqltest.Folder(t), id, "rpl-semi-sync-replica-enabled=ON", "rpl-semi-sync-source-timeout=4294967295", "rpl-semi-sync-source-wait-point=AFTER_SYNC")
+	dbservertest.Run(t, func(t *testing.T, id int, more ...string) *dbservertest.Instance {
+		m := mysqltest.Start(t, mysqltest.Folder(t), id, append(more, "rpl-semi-sync-replica-enabled=ON",
+			"rpl-semi-sync-source-timeout=4294967295", "rpl-semi-sync-source-wait-point=AFTER_SYNC")...)
 		return &dbservertest.Instance{Server: open(t, m.Socket), Address: m.Address}
 	})
 }

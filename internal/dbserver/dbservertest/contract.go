@@ -27,8 +27,9 @@ type Instance struct {
 }
 
 // Run runs the contract. start makes an empty server that lives as long as its test: read-only, with a binary log, semi-synchronous
-// replication built in and off, and an id that no other server of the test has (ids count from 1).
-func Run(t *testing.T, start func(t *testing.T, id int) *Instance) {
+// replication built in and off, and an id that no other server of the test has (ids count from 1). more are further
+// lines of its configuration.
+func Run(t *testing.T, start func(t *testing.T, id int, more ...string) *Instance) {
 	for _, c := range []struct {
 		name string
 		test func(*world)
@@ -48,6 +49,10 @@ func Run(t *testing.T, start func(t *testing.T, id int) *Instance) {
 		{"a replica that has what its source never had", strays},
 		{"a clone is told its position", seeds},
 		{"a replica that lacks what is gone is broken", broken},
+		{"replication by TLS", encrypts},
+		{"who is of another authority", otherAuthority},
+		{"a replica without TLS", withoutTLS},
+		{"a certificate is renewed", renews},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(&world{T: t, start: start}) })
 	}
@@ -55,7 +60,7 @@ func Run(t *testing.T, start func(t *testing.T, id int) *Instance) {
 
 type world struct {
 	*testing.T
-	start func(t *testing.T, id int) *Instance
+	start func(t *testing.T, id int, more ...string) *Instance
 	n     int
 }
 
