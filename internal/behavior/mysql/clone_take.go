@@ -117,10 +117,7 @@ func (r *runner) fetch(ctx context.Context, host, dir string, condemned bool) (i
 	if err != nil {
 		return 0, err
 	}
-	at, nonce := strconv.FormatInt(time.Now().Unix(), 10), rand.Text()
-	q.Header.Set(timeHeader, at)
-	q.Header.Set(nonceHeader, nonce)
-	q.Header.Set(proofHeader, proof(key, "clone", r.Assignment.Farm, r.Assignment.Role.Name, at, nonce))
+	nonce := prove(q, key, r.Assignment.Farm, r.Assignment.Role.Name, time.Now())
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: 3 * time.Second}).DialContext, DisableCompression: true,
 		ResponseHeaderTimeout: stallTime, TLSHandshakeTimeout: 5 * time.Second}
 	if r.isPlain(host) {
@@ -158,6 +155,15 @@ func (r *runner) fetch(ctx context.Context, host, dir string, condemned bool) (i
 		return 0, errors.New("it was cut short, or is not what was sent")
 	}
 	return p.n, nil
+}
+
+// prove shows that who asks knows the role's clone key. The answer's proof is over the nonce.
+func prove(q *http.Request, key, farm, role string, now time.Time) (nonce string) {
+	at, nonce := strconv.FormatInt(now.Unix(), 10), rand.Text()
+	q.Header.Set(timeHeader, at)
+	q.Header.Set(nonceHeader, nonce)
+	q.Header.Set(proofHeader, proof(key, "clone", farm, role, at, nonce))
+	return nonce
 }
 
 // makeRoom refuses a clone that the volume has no room for, before anything is written.

@@ -297,18 +297,22 @@ func following(d state.DatabaseReport) bool {
 
 // app is the application's connections to a node.
 func (n *node) app() *sql.DB {
-	c := driver.NewConfig()
-	c.User, c.Passwd, c.Net, c.Addr, c.DBName = "app", n.secret[passwordKey], "tcp", n.address+":3306", "app"
-	c.Timeout, c.ReadTimeout = time.Second, 5*time.Second
-	c.InterpolateParams = true
-	c.Logger = &driver.NopLogger{}
-	connector, err := driver.NewConnector(c)
+	connector, err := driver.NewConnector(n.appConfig())
 	if err != nil {
 		n.Fatal(err)
 	}
 	db := sql.OpenDB(connector)
 	n.Cleanup(func() { db.Close() })
 	return db
+}
+
+func (n *node) appConfig() *driver.Config {
+	c := driver.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName = "app", n.secret[passwordKey], "tcp", n.address+":3306", "app"
+	c.Timeout, c.ReadTimeout = time.Second, 5*time.Second
+	c.InterpolateParams = true
+	c.Logger = &driver.NopLogger{}
+	return c
 }
 
 // root is the administrator's connection to a node.
