@@ -121,7 +121,7 @@ type file struct{ *os.File }
 
 func (f file) Read(p []byte) (int, error) {
 	n, err := f.File.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = told(err)
 	}
 	return n, err

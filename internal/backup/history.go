@@ -129,15 +129,17 @@ func (c Catalog) Highest(ctx context.Context) (uint64, error) {
 // Crossed is the gap that a restore of m to a moment, to a transaction's number, or, both zero, as far as it goes would cross; nil for
 // none that is known.
 func Crossed(m Manifest, logs []Log, until time.Time, number uint64) *Gap {
-	for _, g := range NewHistory([]Manifest{m}, logs).Gaps {
-		switch {
-		case number > 0 && number < g.First,
-			number == 0 && !until.IsZero() && (!until.After(g.From) || g.Restored && !until.After(g.To)):
-			return nil
-		}
-		return &g
+	gaps := NewHistory([]Manifest{m}, logs).Gaps
+	if len(gaps) == 0 {
+		return nil
 	}
-	return nil
+	g := gaps[0] // whatever lies behind it
+	switch {
+	case number > 0 && number < g.First,
+		number == 0 && !until.IsZero() && (!until.After(g.From) || g.Restored && !until.After(g.To)):
+		return nil
+	}
+	return &g
 }
 
 // NewestGap is the newest one of which something is missing, nil for none.

@@ -168,7 +168,7 @@ func (r *resumed) transfer(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	stopped := !r.idle.Stop()
 	r.offset += int64(n)
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
 	}
 	if stopped && r.ctx.Err() == nil {
@@ -183,7 +183,7 @@ func (r *resumed) Read(p []byte) (int, error) {
 	ended := false
 	n, err := again(r.ctx, r.Patient, func() (int, error) {
 		n, err := r.transfer(p)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			ended, err = true, nil
 		}
 		if n > 0 && errors.Is(err, ErrUnavailable) {

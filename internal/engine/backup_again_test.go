@@ -33,10 +33,10 @@ func TestRestoreIsTriedAgain(t *testing.T) {
 	if o := w.role().Database.Orders["mysql-1"]; o.Restore == nil || o.Restore.ID != b.Task.ID {
 		t.Fatalf("%+v", o)
 	}
-	for _, wait := range []time.Duration{2, 4, 8} {
+	for _, wait := range []int{2, 4, 8} {
 		away()
 		w.pass(time.Second)
-		if b = w.pass(wait * time.Minute); b.Task == nil {
+		if b = w.pass(time.Duration(wait) * time.Minute); b.Task == nil {
 			t.Fatalf("not tried again after %dm: %+v", wait, b)
 		}
 	}

@@ -123,7 +123,7 @@ type arriving struct{ io.ReadCloser }
 
 func (a arriving) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: the farm's gateway broke off: %w", backup.ErrUnavailable, err)
 	}
 	return n, err

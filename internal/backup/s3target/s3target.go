@@ -147,7 +147,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("reading s3://%s/%s%s: %w: %w", b.of.bucket, b.of.prefix, b.name, backup.ErrUnavailable, err)
 	}
 	return n, err
