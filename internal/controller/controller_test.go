@@ -184,7 +184,7 @@ func TestSecretsAreMadeOnceBesideTheUsersOwnAndNeverSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, value := range []string{secret["db_password"], "users-own", w.platform.machines["m1"].launch.Bootstrap.Secret} {
+	for _, value := range []string{secret["db_password"], secret["db_authority"], strings.Split(secret["db_authority"], "\n")[14], "users-own", w.platform.machines["m1"].launch.Bootstrap.Secret} {
 		if value == "" {
 			t.Error("no secret to look for")
 		}

@@ -252,11 +252,11 @@ func (p *fakePlatform) sayOfDatabase(ctx context.Context, r *state.Report, a sta
 	d, _, err := store.GetJSON[state.Database](ctx, p.store, state.DatabaseKey(p.farm, a.Role.Name))
 	o := d.Orders[a.Role.Name+"-"+fmt.Sprint(a.Index)]
 	if err != nil || o.Token != a.Token {
-		r.Database = &state.DatabaseReport{Flavor: "mariadb", Empty: true}
+		r.Database = &state.DatabaseReport{Flavor: "mariadb", TLS: true, Empty: true}
 		return
 	}
 	replica := o.Office == state.OfficeReplica || o.Office == state.OfficeClone
-	r.Database = &state.DatabaseReport{Flavor: "mariadb", Done: o.Seq, Term: o.Term, Position: "0-1-5", Received: "0-1-5", Bytes: 100e9, Writable: o.Office == state.OfficePrimary,
+	r.Database = &state.DatabaseReport{Flavor: "mariadb", TLS: true, Done: o.Seq, Term: o.Term, Position: "0-1-5", Received: "0-1-5", Bytes: 100e9, Writable: o.Office == state.OfficePrimary,
 		Source: o.Source, Receiving: replica, Applying: replica, LagKnown: replica, Acks: replica}
 	if r.Database.Writable {
 		r.Database.SemiSync = 1

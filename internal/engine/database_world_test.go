@@ -316,7 +316,7 @@ func (w *world) reportDatabase(m *machineWorld, r *roleWorld) {
 	if db.told != nil && db.told.Orders[m.Name].Token == m.Token {
 		o = db.told.Orders[m.Name]
 	}
-	rep := &state.DatabaseReport{Flavor: "mariadb", Done: db.done, Term: db.term, Writable: db.writable, Empty: !v.data, Position: v.position(),
+	rep := &state.DatabaseReport{Flavor: "mariadb", TLS: true, Done: db.done, Term: db.term, Writable: db.writable, Empty: !v.data, Position: v.position(),
 		Diverged: db.diverged, Source: db.source, Receiving: db.receiving, Applying: db.source != "" && db.diverged == "", DiskUsed: 0.3}
 	if v.full {
 		rep.DiskUsed = 0.91
