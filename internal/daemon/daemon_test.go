@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,17 +20,18 @@ import (
 
 // TestMain makes the test binary stand in for the sidecar: Start copies it and runs the copy with "run --state-dir".
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == "run" {
-		os.Exit(sidecar(os.Args[3]))
+	if len(os.Args) >= 4 && os.Args[1] == "run" {
+		os.Exit(sidecar(os.Args[3], strings.Join(os.Args[4:], " ")))
 	}
 	os.Exit(m.Run())
 }
 
-func sidecar(stateDir string) int {
+func sidecar(stateDir, flags string) int {
 	daemon.Isolate()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	opts := daemon.ServeOptions{StateDir: stateDir, Version: os.Getenv("FARMHAND_TEST_VERSION"), Farms: func() []string { return []string{"shop"} }}
+	metrics := strings.TrimPrefix(flags, "--metrics-listen ")
+	opts := daemon.ServeOptions{StateDir: stateDir, Metrics: metrics, Version: os.Getenv("FARMHAND_TEST_VERSION"), Farms: func() []string { return []string{"shop"} }}
 	err := daemon.Serve(ctx, opts, func(ctx context.Context, id string) (func() error, error) {
 		if why := os.Getenv("FARMHAND_TEST_FAIL"); why != "" {
 			return nil, fmt.Errorf("opening the store: %s", why)
@@ -235,5 +237,36 @@ func TestStateDir(t *testing.T) {
 	t.Setenv("FARMHAND_STATE_DIR", "/srv/farmhand")
 	if d, err := daemon.StateDir(); err != nil || d != "/srv/farmhand" {
 		t.Errorf("%q, %v", d, err)
+	}
+}
+
+func TestAnotherAddressForMetricsStartsItAnew(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := options(t, "1.0.0")
+	old := start(t, opts)
+
+	opts.Metrics = taken.Addr().String()
+	if _, err := daemon.Start(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "another process listens there") || !strings.Contains(err.Error(), "goes on as it is") {
+		t.Errorf("an address that is taken: %v", err)
+	}
+	if s, err := daemon.Find(t.Context(), opts.StateDir); err != nil || s.PID != old.PID {
+		t.Errorf("after that there is %+v, %v; want the one of before", s, err)
+	}
+	taken.Close()
+	now := start(t, opts)
+	if now.PID == old.PID || now.Metrics != opts.Metrics {
+		t.Errorf("with metrics it is %+v", now)
+	}
+	if again := start(t, opts); again.PID != now.PID {
+		t.Errorf("the same again started pid %d beside %d", again.PID, now.PID)
+	}
+	// Its own port, at another address: the one that runs lets go of it.
+	_, port, _ := net.SplitHostPort(opts.Metrics)
+	opts.Metrics = "127.0.0.2:" + port
+	if other := start(t, opts); other.PID == now.PID || other.Metrics != opts.Metrics {
+		t.Errorf("at another address it is %+v", other)
 	}
 }

@@ -25,11 +25,7 @@ func ListenMetrics(ctx context.Context, address string) (net.Listener, error) {
 // checkMetrics tries the address that a sidecar is to serve metrics at, while the one that runs still works. It says nothing of a
 // port that this one is about to let go.
 func checkMetrics(ctx context.Context, address string, running Status) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil // none, or one that the new sidecar says something about
-	}
-	if _, before, _ := net.SplitHostPort(running.Metrics); before == port {
+	if address == "" || portOf(address) == portOf(running.Metrics) {
 		return nil
 	}
 	l, err := ListenMetrics(ctx, address)
@@ -37,4 +33,10 @@ func checkMetrics(ctx context.Context, address string, running Status) error {
 		return fmt.Errorf("metrics_listen: %w. Sidecar %s goes on as it is", err, running.Version)
 	}
 	return l.Close()
+}
+
+// portOf is "" of what is no address.
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
 }
