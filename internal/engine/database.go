@@ -211,14 +211,21 @@ func (d *database) fresh(m *member) bool {
 // plain are the addresses of servers that were set up before there was TLS. It is their agents' word, and not the network's, that lets
 // data cross it unencrypted; of an agent that said nothing yet it is not assumed.
 func (d *database) plain() []string {
-	var all []string
+	var older []*member
 	for i := range d.members {
 		if m := &d.members[i]; m.report() != nil && !m.report().TLS && m.Address != "" && m.standing != gone {
-			all = append(all, m.Address)
+			older = append(older, m)
 		}
 	}
-	slices.Sort(all)
-	return all
+	if len(older) > 0 && len(d.members) > 1 {
+		d.hold("database:plain", warning, fmt.Sprintf("replication from %s is not encrypted, nor are clones: set up by a version without TLS. A change of the role's boot_script replaces its servers, one at a time", names(older)), nil)
+	}
+	addresses := make([]string, len(older))
+	for i, m := range older {
+		addresses[i] = m.Address
+	}
+	slices.Sort(addresses)
+	return addresses
 }
 
 // holdsData tells whether a server that was heard of has data.

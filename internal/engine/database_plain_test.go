@@ -3,19 +3,36 @@ package engine_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/farmhand/terraform-provider-farmhand/internal/engine"
 )
 
 // During an upgrade servers of an older version run beside those that speak TLS. Only an agent's own word makes a server one of them, and
 // no order is given anew for it.
 func TestServersOfAnOlderVersionAreNamed(t *testing.T) {
 	w := newBackupWorld(t, nil)
+	said := func() (all []string) {
+		for _, d := range engine.Decide(w.view).Decisions {
+			if strings.Contains(d.Reason, "not encrypted") {
+				all = append(all, d.Reason)
+			}
+		}
+		return all
+	}
+	if got := said(); len(got) != 1 || !strings.Contains(got[0], "replication from mysql-1, mysql-2 and mysql-3") {
+		t.Errorf("of what is in plain text it is said %q", got)
+	}
 	w.pass(time.Second)
 	orders := maps.Clone(w.role().Database.Orders)
 	expect := func(what string, want ...string) {
 		t.Helper()
 		w.pass(time.Second)
+		if got := said(); len(got) > 0 {
+			t.Errorf("%s: it is said again: %q", what, got)
+		}
 		if got := w.role().Database.Plain; !slices.Equal(got, want) {
 			t.Errorf("%s: %v are said to know no TLS, want %v", what, got, want)
 		}

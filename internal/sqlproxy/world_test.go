@@ -5,9 +5,13 @@ import (
 	"database/sql"
 	"fmt"
 	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/farmhand/terraform-provider-farmhand/internal/authority"
 	"github.com/farmhand/terraform-provider-farmhand/internal/dbserver/mariadbtest"
 )
 
@@ -44,8 +48,24 @@ func (w *world) follow(r, p *mariadb) {
 	r.exec(w.t, fmt.Sprintf("CHANGE MASTER TO master_host='%s', master_port=%s, master_user='repl', master_password='repl', master_use_gtid=slave_pos, master_connect_retry=1", host, port), "START SLAVE")
 }
 
+// server offers TLS, as a farm's do.
 func (w *world) server(i int) *mariadb {
-	m := mariadbtest.Start(w.t, w.dir, i+1, "max-allowed-packet=64M", "slave-max-allowed-packet=64M", "query-cache-type=OFF", "max-connections=200",
+	w.t.Helper()
+	a, err := authority.Parse(authority.New("proxied", time.Now()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	of, err := a.Issue(netip.Addr{}, []string{"db-1"}, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	trusted, own := filepath.Join(w.dir, fmt.Sprintf("authority-%d.pem", i)), filepath.Join(w.dir, fmt.Sprintf("server-%d.pem", i))
+	for path, content := range map[string][]byte{trusted: a.PEM, own: of.PEM} {
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	m := mariadbtest.Start(w.t, w.dir, i+1, "ssl-ca="+trusted, "ssl-cert="+own, "ssl-key="+own, "max-allowed-packet=64M", "slave-max-allowed-packet=64M", "query-cache-type=OFF", "max-connections=200",
 		"character-set-server=utf8mb4", "local-infile=ON")
 	return &mariadb{m, m.Address, m.Root}
 }
