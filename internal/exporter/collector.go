@@ -29,7 +29,7 @@ type Options struct {
 	Log     *slog.Logger     // nil: silent
 }
 
-// Collector is a prometheus.Collector. One collection reads, of each farm, eight ranges or keys and one record for each role,
+// Collector is a prometheus.Collector. One collection reads, of each farm, seven ranges and one record for each role,
 // and two ranges that farms share. Safe for concurrent use.
 type Collector struct {
 	opts Options

@@ -16,6 +16,7 @@ var (
 	dbBegan       = gauge("database_failover_started_timestamp_seconds", "When the replacement under way began. Absent if there is none.", "farm", "role")
 	dbRefused     = gauge("database_failover_refused", "Whether the replacement under way waits for a person, as it would lose acknowledged writes.", "farm", "role")
 	dbSemiSyncOff = gauge("database_semi_sync_degraded", "Whether the primary takes writes alone: no replica acknowledges them. Absent where min is below 2, and while the primary is being replaced.", "farm", "role")
+	dbPlain       = gauge("database_plaintext_servers", "Servers of the role that are followed and cloned from in plain text, as their agent is of a version without TLS.", "farm", "role")
 
 	dbPrimary    = gauge("database_primary", "Whether the server is the one that is to take writes.", "farm", "role", "server")
 	dbReads      = gauge("database_in_read_pool", "Whether the server is read from: a replica that keeps up.", "farm", "role", "server")
@@ -42,6 +43,7 @@ func (s *samples) database(f *farm, name string, r *role) {
 	s.flag(dbSuspected, d.Suspect != nil, f.name, name)
 	s.flag(dbFailover, d.Failover != nil, f.name, name)
 	s.flag(dbRefused, d.Failover != nil && d.Failover.Step == state.StepRefused, f.name, name)
+	s.put(dbPlain, float64(len(d.Plain)), f.name, name)
 	if d.Failover != nil {
 		s.at(dbBegan, d.Failover.Began, f.name, name)
 	}

@@ -173,7 +173,7 @@ func fill(w *world) {
 		DrillCron: "0 7 * * 0", Snapshots: &spec.Snapshots{}}}, engine.Account{Min: 3, Max: 3, Desired: 3})
 	w.put(state.MemoryKey("shop", "mysql"), state.Memory{LastScaleIn: ago(48 * time.Hour), Hold: "database:alone; replication:mysql-3"})
 	replica := state.DatabaseOrder{Seq: 7, Term: 4, Office: state.OfficeReplica}
-	w.put(state.DatabaseKey("shop", "mysql"), state.Database{Term: 4, Primary: "mysql-1", PromotedAt: ago(72 * time.Hour), Reads: []string{"mysql-2"},
+	w.put(state.DatabaseKey("shop", "mysql"), state.Database{Term: 4, Primary: "mysql-1", PromotedAt: ago(72 * time.Hour), Reads: []string{"mysql-2"}, Plain: []string{"10.0.0.3"},
 		Orders: map[string]state.DatabaseOrder{"mysql-1": {Seq: 5, Term: 4, Office: state.OfficePrimary}, "mysql-2": replica, "mysql-3": replica}})
 	w.server("mysql", 1, state.Running, state.Report{VolumeUsed: 0.4, Database: &state.DatabaseReport{Done: 5, Writable: true, SemiSync: 1, DiskUsed: 0.4, Bytes: 7e9}})
 	w.server("mysql", 2, state.Running, state.Report{VolumeUsed: 0.4, Database: &state.DatabaseReport{Done: 7, Receiving: true, Applying: true, LagKnown: true, Lag: 0.25, Acks: true, DiskUsed: 0.4, Bytes: 7e9}})
