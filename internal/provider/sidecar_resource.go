@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-validators/resourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -17,7 +16,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/farmhand/terraform-provider-farmhand/internal/daemon"
-	"github.com/farmhand/terraform-provider-farmhand/internal/deploy"
 	"github.com/farmhand/terraform-provider-farmhand/internal/spec"
 	"github.com/farmhand/terraform-provider-farmhand/internal/state"
 	"github.com/farmhand/terraform-provider-farmhand/internal/store"
@@ -94,85 +92,6 @@ func (r *sidecarResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			}),
 		},
 	}
-}
-
-// ConfigValidators implements resource.ResourceWithConfigValidators.
-func (r *sidecarResource) ConfigValidators(context.Context) []resource.ConfigValidator {
-	return []resource.ConfigValidator{resourcevalidator.ExactlyOneOf(path.MatchRoot("local"), path.MatchRoot("aws"))}
-}
-
-// ModifyPlan plans what an apply always reaches: a sidecar of this version that runs. So a dead or outdated one is an
-// update in place that a person approves; nothing is started by a plan.
-func (r *sidecarResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.backend == nil {
-		return
-	}
-	var plan, config sidecarModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	plan.Version, plan.Status = types.StringValue(r.version), types.StringValue(sidecarRunning)
-	if plan.onEC2() {
-		r.planOnEC2(ctx, req, &plan, config, &resp.Diagnostics)
-	} else {
-		plan.ID = types.StringValue(localSidecar)
-		addProblems(&resp.Diagnostics, localSpec(&plan).Validate())
-		if runner := ephemeralRunner(); runner != "" && req.State.Raw.IsNull() {
-			resp.Diagnostics.AddAttributeWarning(path.Root("local"), "The sidecar runs on a machine that may be thrown away",
-				fmt.Sprintf("local: %s is set, so this looks like a runner of a pipeline. A local sidecar ends with its machine, and "+
-					"nothing heals or scales the farm from then on. Apply from a machine that stays, or run it on EC2 with aws = {...}.", runner))
-		}
-		if r.remote() && r.cloud.config.OfSession() {
-			resp.Diagnostics.AddAttributeWarning(path.Root("local"), "The sidecar's credentials will expire",
-				"local: the AWS credentials are a session's, by its token. The sidecar has no way to renew them, and keeps nothing when they have expired. "+
-					"Name a profile that renews them (aws sso login, credential_process), or run it on EC2 with aws = {...}. "+
-					"An apply after it has ended starts it with those of the moment.")
-		}
-	}
-	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-}
-
-// planOnEC2 makes defaults and the id known, and finds what AWS can tell of what is at fault.
-func (r *sidecarResource) planOnEC2(ctx context.Context, req resource.ModifyPlanRequest, plan *sidecarModel, config sidecarModel, diags *diag.Diagnostics) {
-	a, c := decode[sidecarAWSModel](ctx, plan.AWS, diags), decode[sidecarAWSModel](ctx, config.AWS, diags)
-	if a == nil || c == nil {
-		plan.ID = unknownID
-		return
-	}
-	if c.InstanceType.IsNull() {
-		a.InstanceType = types.StringValue(spec.DefaultSidecarType)
-	}
-	if c.Size.IsNull() {
-		a.Size = types.Int64Value(1)
-	}
-	plan.ID = a.Name // known, or not yet
-	plan.AWS = encode(ctx, plan.AWS, a, diags)
-	if diags.HasError() || !req.Config.Raw.IsFullyKnown() {
-		return
-	}
-	s := r.sidecarOnEC2(ctx, plan, a, diags)
-	creating := req.State.Raw.IsNull()
-	if creating {
-		r.planName(ctx, req, state.SidecarKey(s.ID), "sidecar", takenSidecar(s.ID), diags)
-	}
-	addProblems(diags, r.sidecarProblems(ctx, s, creating || !req.Plan.Raw.Equal(req.State.Raw)))
-}
-
-func takenSidecar(id string) string {
-	return fmt.Sprintf("aws.name: a sidecar %q is declared in this store and is not in this configuration's state. Choose another name, "+
-		"or take it over with `terraform import farmhand_sidecar.<name> %s`.", id, id)
-}
-
-// ephemeralRunner names the environment variable by which runners of pipelines are known; "" on other machines.
-func ephemeralRunner() string {
-	for _, name := range []string{"TFC_RUN_ID", "CI"} {
-		if v := os.Getenv(name); v != "" && v != "false" {
-			return name
-		}
-	}
-	return ""
 }
 
 func (r *sidecarResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -288,104 +207,6 @@ func (r *sidecarResource) updateLocal(ctx context.Context, m *sidecarModel, diag
 		return false
 	}
 	return r.start(ctx, m, diags) && declareLocal(ctx, s, m, diags)
-}
-
-// Read only looks. A dead sidecar stays in the state, so that the plan shows an update and not a second creation.
-func (r *sidecarResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var m sidecarModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	what, key := "sidecar "+m.ID.ValueString(), state.SidecarKey(m.ID.ValueString())
-	_, declared, ok := readDeclared[spec.Sidecar](ctx, r.backend, what, key, resp)
-	if !ok {
-		return
-	}
-	r.saw(key)
-	m.MetricsListen = keepEmpty(m.MetricsListen, declared.MetricsListen)
-	var err error
-	if declared.AWS != nil {
-		err = r.lookOnEC2(ctx, &m, declared, &resp.Diagnostics)
-	} else {
-		err = r.lookHere(ctx, &m, &resp.Diagnostics)
-	}
-	if err != nil {
-		addReadError(&resp.Diagnostics, what, err)
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
-}
-
-// lookHere fills in what the daemon of this machine says.
-func (r *sidecarResource) lookHere(ctx context.Context, m *sidecarModel, diags *diag.Diagnostics) error {
-	dir, err := r.stateDir()
-	if err != nil {
-		return err
-	}
-	st, err := daemon.Find(ctx, dir)
-	switch {
-	case errors.Is(err, daemon.ErrNotRunning):
-		m.Status = types.StringValue(sidecarStopped)
-		diags.AddWarning("The sidecar does not run",
-			fmt.Sprintf("Nothing heals or scales its farms until it is back; instances go on as they are. "+
-				"The next apply starts it. Why it ended may stand in %s.", daemon.LogPath(dir)))
-	case err != nil:
-		return err
-	default:
-		m.Status = types.StringValue(sidecarRunning)
-		m.Version = types.StringValue(st.Version)
-		m.MetricsListen = keepEmpty(m.MetricsListen, st.Metrics) // somebody may have started it by hand
-	}
-	m.ID = types.StringValue(localSidecar)
-	m.Local = types.ObjectValueMust(m.Local.AttributeTypes(ctx), nil)
-	return nil
-}
-
-// lookOnEC2 fills in what Auto Scaling and the store say.
-func (r *sidecarResource) lookOnEC2(ctx context.Context, m *sidecarModel, declared spec.Sidecar, diags *diag.Diagnostics) error {
-	cfg, err := r.awsIn(ctx, declared.AWS.Region)
-	if err != nil {
-		return err
-	}
-	sidecars := deploy.NewSidecars(cfg)
-	st, err := sidecars.Look(ctx, declared.ID)
-	gone := errors.Is(err, deploy.ErrGone)
-	if err != nil && !gone {
-		return err
-	}
-	alive, err := r.sidecarsOf(ctx, declared.ID, "")
-	if err != nil {
-		return err
-	}
-	why := ""
-	switch {
-	case gone:
-		why = "Its Auto Scaling group is gone."
-	case alive == 0:
-		why = fmt.Sprintf("It does not say in the store that it runs: %s.", st)
-		if trouble, err := sidecars.Trouble(ctx, declared.ID); err == nil && trouble != "" {
-			why += " Auto Scaling says: " + sentence(trouble)
-		}
-	}
-	m.Status = types.StringValue(sidecarRunning)
-	if why != "" {
-		m.Status = types.StringValue(sidecarStopped)
-		diags.AddWarning("The sidecar does not run", why+" Nothing heals or scales its farms until it is back; instances go on as they are. The next apply starts it.")
-	}
-	a := decode[sidecarAWSModel](ctx, m.AWS, diags)
-	if a == nil {
-		a = emptySidecarAWSModel()
-	}
-	looked, version := &st, st.Version
-	if gone {
-		looked, version = nil, declared.AWS.Version
-	}
-	tags := r.withoutDefaultTags(declared.AWS.Tags, stringMap(ctx, a.Tags, diags))
-	a.fill(ctx, declared, looked, tags, diags)
-	m.ID, m.Version = types.StringValue(declared.ID), types.StringValue(version)
-	m.AWS = encode(ctx, m.AWS, a, diags)
-	return nil
 }
 
 func (r *sidecarResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
