@@ -58,6 +58,7 @@ func (r *relay) serve(asks net.Conn) {
 	b := make([]byte, 64<<10)
 	for {
 		n, err := answers.Read(b)
+		e.change(b[:n])
 		_, _ = e.Write(b[:n])
 		if _, werr := asks.Write(b[:n]); err != nil || werr != nil {
 			return
@@ -72,12 +73,18 @@ type ear struct {
 	n       int64
 }
 
-func (e *ear) Write(b []byte) (int, error) {
+// change spoils what is about to be passed on.
+func (e *ear) change(b []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if at := e.spoil - e.n; e.answers && at > 0 && at <= int64(len(b)) {
 		b[at-1] ^= 1
 	}
+}
+
+func (e *ear) Write(b []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.n += int64(len(b))
 	return e.heard.Write(b)
 }
