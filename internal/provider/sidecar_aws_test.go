@@ -210,11 +210,12 @@ func TestASidecarOnEC2(t *testing.T) {
 		resource.TestStep{Config: farm(1), ResourceName: address, ImportState: true, ImportStateVerify: true},
 		resource.TestStep{ // its instance is lost: Auto Scaling brings another
 			PreConfig: func() {
+				lost := time.Now()
 				w.aws.EC2.Terminate(first)
-				w.eventually("another instance runs it", func() bool {
+				w.eventually("another instance runs it, and says so itself", func() bool {
 					w.aws.AutoScaling.Tick()
-					all := w.alive()
-					return len(all) == 1 && all[0].ID != first && len(alive()) == 1
+					all, said := w.alive(), alive()
+					return len(all) == 1 && all[0].ID != first && len(said) == 1 && said[0].Started.After(lost)
 				})
 			},
 			Config: farm(1), ConfigPlanChecks: nothingPlanned,
