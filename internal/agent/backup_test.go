@@ -147,11 +147,19 @@ func TestBackupTasks(t *testing.T) {
 	if r := until(k, as.Backup.ID); r.Result == nil || r.Result.ID != as.Backup.ID || r.Result.Bytes == 0 || b.taken != 1 {
 		t.Fatalf("%+v, taken %d times", r, b.taken)
 	}
-	end()
-	k.wait()
-	if r := k.backupReport(); r == nil || r.Looked.IsZero() || r.Gap != nil {
+	looked := func() *state.BackupReport {
+		for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(time.Millisecond) {
+			if r := k.backupReport(); r != nil && !r.Looked.IsZero() {
+				return r
+			}
+		}
+		return nil
+	}
+	if r := looked(); r == nil || r.Gap != nil {
 		t.Errorf("nobody looked whether what is stored is whole: %+v", r)
 	}
+	end()
+	k.wait()
 	if b.logs != 2 {
 		t.Fatalf("binary logs were stored %d times: at the beginning and at the end is twice", b.logs)
 	}
