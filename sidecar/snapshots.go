@@ -17,7 +17,7 @@ func writeSnapshots(to io.Writer, all []state.Snapshot) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSNAPSHOT\tAGE\tDATA\tOF\tPOSITION\tLAST DRILL")
 	for _, s := range all {
-		drill, position := "never", "not known"
+		drill, position, data := "never", "not known", "not known"
 		switch {
 		case s.Failed:
 			drill = "FAILED: " + s.Drill
@@ -27,7 +27,10 @@ func writeSnapshots(to io.Writer, all []state.Snapshot) error {
 		if s.Position != "" {
 			position = s.Position
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.1f MB\t%s\t%s\t%s\n", s.Name, time.Since(s.At).Round(time.Second), float64(s.Bytes)/1e6, s.Instance, position, drill)
+		if s.Bytes > 0 { // its server measures twice a minute
+			data = fmt.Sprintf("%.1f MB", float64(s.Bytes)/1e6)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, time.Since(s.At).Round(time.Second), data, s.Instance, position, drill)
 	}
 	return w.Flush()
 }

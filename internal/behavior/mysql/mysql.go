@@ -3,8 +3,8 @@
 //
 // What each is to be, the farm orders (state.Database); a runner carries that out on its own server and reports how it
 // stands. A server is writable only while its order says so and the farm has heard it lately. Start at Behavior, then
-// runner.go, server.go (its process), orders.go (what each order means), lease.go (who may write), datadir.go (what is on the volume), report.go,
-// clone_*.go and flavor.go (what differs between the two).
+// runner.go, server.go (its process), orders.go (what each order means), lease.go (who may write), datadir.go (what is on
+// the volume), snapshot.go, report.go, clone_*.go and flavor.go (what differs between the two).
 package mysql
 
 import (
