@@ -159,7 +159,15 @@ func snapshotTakenOnce(s *suite) {
 	}
 	s.volume("web-2")
 	s.volume("web-3")
+	// A platform may tell moments by the millisecond: within one, their order is their names'.
+	later := func(than platform.Snapshot) {
+		eventually(s.T, "a later moment", func() (bool, string) {
+			return time.Now().After(than.At.Add(time.Millisecond)), than.At.String()
+		})
+	}
+	later(first)
 	second := s.take(p, "web-2", "B")
+	later(second)
 	third := s.take(other, "web-3", "0")
 	s.done(p, second.ID)
 	s.done(other, third.ID)
