@@ -12,27 +12,7 @@ import (
 	"github.com/farmhand/terraform-provider-farmhand/internal/e2e/live"
 )
 
-const databaseHCL = `
-terraform {
-  required_providers {
-    farmhand = { source = "farmhand/farmhand" }
-  }
-}
-variable "farm" {}
-variable "subnet" {}
-variable "platform" {}
-
-resource "farmhand_sidecar" "here" {
-  local = {}
-}
-
-resource "farmhand_farm" "f" {
-  name    = var.farm
-  sidecar = farmhand_sidecar.here.id
-  zone    = "${var.farm}.internal"
-  docker  = { subnet = var.subnet }
-}
-
+const databaseHCL = farmHCL + `
 resource "farmhand_role" "mysql" {
   farm     = farmhand_farm.f.name
   name     = "mysql"
@@ -147,13 +127,7 @@ func TestDatabase(t *testing.T) {
 		t.Errorf("restored to %s the table has %s rows, and it had %s", gtid, back, rows)
 	}
 
-	_, err = f.Destroy(t.Context())
-	must(t, err)
-	left, err := w.engine.Leftovers(t.Context(), f.Name)
-	must(t, err)
-	if len(left) > 0 {
-		t.Errorf("destroy left %v", left)
-	}
+	w.destroy(t, f)
 }
 
 // position is where a server is, and how many rows the table has there.

@@ -135,11 +135,5 @@ func TestDisaster(t *testing.T) {
 		out, err := f.Farmhand(ctx, "backups", f.Name+"/mysql")
 		return err == nil && strings.Contains(out, "mysql-1"), fmt.Sprintf("%s %v", out, err)
 	})
-	_, err = f.Destroy(t.Context())
-	must(t, err)
-	left, err := w.engine.Leftovers(t.Context(), f.Name)
-	must(t, err)
-	if len(left) > 0 {
-		t.Errorf("destroy left %v", left)
-	}
+	w.destroy(t, f)
 }

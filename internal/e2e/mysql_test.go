@@ -16,27 +16,7 @@ import (
 // mysqlImage is built by scripts/mysql-image.sh, which nothing else calls.
 const mysqlImage = "farmhand-mysql:sid"
 
-const mysqlHCL = `
-terraform {
-  required_providers {
-    farmhand = { source = "farmhand/farmhand" }
-  }
-}
-variable "farm" {}
-variable "subnet" {}
-variable "platform" {}
-
-resource "farmhand_sidecar" "here" {
-  local = {}
-}
-
-resource "farmhand_farm" "f" {
-  name    = var.farm
-  sidecar = farmhand_sidecar.here.id
-  zone    = "${var.farm}.internal"
-  docker  = { subnet = var.subnet }
-}
-
+const mysqlHCL = farmHCL + `
 resource "farmhand_role" "mysql" {
   farm     = farmhand_farm.f.name
   name     = "mysql"
@@ -134,11 +114,5 @@ func TestMySQL(t *testing.T) {
 		t.Errorf("events do not tell of it: %v\n%s", err, out)
 	}
 
-	_, err = f.Destroy(t.Context())
-	must(t, err)
-	left, err := w.engine.Leftovers(t.Context(), f.Name)
-	must(t, err)
-	if len(left) > 0 {
-		t.Errorf("destroy left %v", left)
-	}
+	w.destroy(t, f)
 }

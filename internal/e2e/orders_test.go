@@ -12,27 +12,7 @@ import (
 )
 
 // The demo's shop with three databases, and between each of its web servers and them a proxy.
-const ordersHCL = `
-terraform {
-  required_providers {
-    farmhand = { source = "farmhand/farmhand" }
-  }
-}
-variable "farm" {}
-variable "subnet" {}
-variable "platform" {}
-
-resource "farmhand_sidecar" "here" {
-  local = {}
-}
-
-resource "farmhand_farm" "f" {
-  name    = var.farm
-  sidecar = farmhand_sidecar.here.id
-  zone    = "${var.farm}.internal"
-  docker  = { subnet = var.subnet }
-}
-
+const ordersHCL = farmHCL + `
 resource "farmhand_application" "site" {
   name   = "${var.farm}-site"
   source = %q
@@ -212,11 +192,5 @@ func TestOrders(t *testing.T) {
 		}
 	}
 
-	_, err = f.Destroy(t.Context())
-	must(t, err)
-	left, err := w.engine.Leftovers(t.Context(), f.Name)
-	must(t, err)
-	if len(left) > 0 {
-		t.Errorf("destroy left %v", left)
-	}
+	w.destroy(t, f)
 }

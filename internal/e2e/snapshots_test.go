@@ -115,11 +115,5 @@ func TestSnapshots(t *testing.T) {
 	if _, back := position(t, w, f, primary); back != rows {
 		t.Errorf("restored to %s the table has %s rows, and it had %s", gtid, back, rows)
 	}
-	_, err = f.Destroy(t.Context())
-	must(t, err)
-	left, err := w.engine.Leftovers(t.Context(), f.Name)
-	must(t, err)
-	if len(left) > 0 {
-		t.Errorf("destroy left %v", left)
-	}
+	w.destroy(t, f)
 }

@@ -19,6 +19,29 @@ import (
 // patience is how long the tests wait for what a farm does in seconds: a busy machine is no failure.
 const patience = 3 * time.Minute
 
+// farmHCL is a farm on this machine without roles, its name and network as live.Farm gives them.
+const farmHCL = `
+terraform {
+  required_providers {
+    farmhand = { source = "farmhand/farmhand" }
+  }
+}
+variable "farm" {}
+variable "subnet" {}
+variable "platform" {}
+
+resource "farmhand_sidecar" "here" {
+  local = {}
+}
+
+resource "farmhand_farm" "f" {
+  name    = var.farm
+  sidecar = farmhand_sidecar.here.id
+  zone    = "${var.farm}.internal"
+  docker  = { subnet = var.subnet }
+}
+`
+
 // world is what all tests of a run share: the binaries, the CLI and the engine.
 type world struct {
 	bin, cli string
@@ -117,6 +140,18 @@ func (w world) farm(t *testing.T, name, subnet, stateDir string) *live.Farm {
 		}
 	})
 	return f
+}
+
+// destroy destroys a farm, which is to leave nothing.
+func (w world) destroy(t *testing.T, f *live.Farm) {
+	t.Helper()
+	_, err := f.Destroy(t.Context())
+	must(t, err)
+	left, err := w.engine.Leftovers(t.Context(), f.Name)
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("destroy left %v", left)
+	}
 }
 
 // tellOnFailure prints, if the test fails, what explains of f say and the last lines of each machine: whoever reads it has nothing else.
